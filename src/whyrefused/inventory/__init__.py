@@ -1,0 +1,1 @@
+"""Ansible's inventory -> hosts and their expectations; every error names file and key."""

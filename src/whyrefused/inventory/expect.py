@@ -1,0 +1,225 @@
+"""The shape of `expect`: what an inventory may declare of a host.
+
+The models are the grammar of the `expect` variable; the JSON Schema for editors and the table of keys in the manual
+are generated from them, so every field is described where it stands.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+UNIT = re.compile(r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?")
+NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
+DEVICE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}")
+PORT = re.compile(r"(\d{1,5})(?:/(tcp|udp))?")
+PROXIES = ("http", "https", "ftp", "all")
+"""The schemes of the proxy variables: `http` stands for `http_proxy` and `HTTP_PROXY`."""
+
+
+class Model(BaseModel):
+    """What all parts of `expect` share: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _unit(text: str) -> str:
+    if not UNIT.fullmatch(text):
+        raise ValueError(f"{text!r} is not the name of a systemd unit")
+    return text
+
+
+def _bind(text: str) -> str:
+    address, _, device = text.partition("%")
+    if address:
+        ipaddress.ip_address(address)
+    if ("%" in text or not address) and not DEVICE.fullmatch(device):
+        raise ValueError(f"{text!r} is neither an address nor ADDRESS%DEVICE nor %DEVICE")
+    return text
+
+
+def _port_key(value: Any) -> str:  # noqa: ANN401 - whatever YAML gave
+    found = PORT.fullmatch(str(value))
+    if isinstance(value, bool) or not found or not 1 <= int(found[1]) <= 65535:  # noqa: PLR2004 - RFC 9293
+        raise ValueError(f"{value!r} is not a port: write PORT/tcp or PORT/udp with 1 <= PORT <= 65535")
+    return f"{int(found[1])}/{found[2] or 'tcp'}"
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a host name")
+    return text
+
+
+def _answer(value: str) -> str:
+    return str(ipaddress.ip_network(value)) if "/" in value else str(ipaddress.ip_address(value))
+
+
+def _source(text: str) -> str:
+    if "/" in text or ":" in text:
+        ipaddress.ip_network(text, strict=True)
+    return text
+
+
+def _percent(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    if not re.fullmatch(r"(100|\d{1,2})%", str(value)):
+        raise ValueError(f"{value!r} is not a share: write it as 20%")
+    return str(value)
+
+
+def destination(text: str) -> tuple[str | None, str, int]:
+    """Where does a client dial that is configured with this? (scheme or None, host, port).
+
+    Accepts HOST:PORT, [IPV6]:PORT and URLs whose scheme has a known port. Raises ValueError.
+    """
+    ports = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ssh": 22, "ldap": 389, "ldaps": 636,
+             "postgres": 5432, "postgresql": 5432, "mysql": 3306, "redis": 6379, "rediss": 6379, "amqp": 5672,
+             "amqps": 5671, "mongodb": 27017, "tcp": None}  # fmt: skip
+    scheme, separator, _ = text.partition("://")
+    parts = urlsplit(text if separator else f"//{text}")
+    host, port = parts.hostname, parts.port
+    if separator:
+        if scheme.lower() not in ports:
+            raise ValueError(f"{text!r}: no port is known for {scheme}://, write HOST:PORT")
+        port = port or ports[scheme.lower()]
+    if not host or not port or (not separator and (parts.path or parts.username)):
+        raise ValueError(f"{text!r} is neither HOST:PORT nor a URL")
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
+        host = str(ipaddress.ip_address(host))
+    else:
+        _name(host)
+    return (scheme.lower() if separator else None), host, port
+
+
+def _destination(text: str) -> str:
+    destination(text)
+    return text
+
+
+def _proxy(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    if value is False or value is None:
+        raise ValueError("write `proxy: none`, or a map of http, https, ftp, all and no_proxy")
+    return value
+
+
+Unit = Annotated[str, AfterValidator(_unit)]
+Listed = BeforeValidator(_listed)
+Sources = Annotated[tuple[Annotated[str, AfterValidator(_source)], ...], Listed]
+Clients = Annotated[tuple[str, ...], Listed]
+PortKey = Annotated[str, BeforeValidator(_port_key)]
+Destination = Annotated[str, AfterValidator(_destination)]
+
+
+class Service(Model):
+    """A systemd unit and the state it must be in; a word alone is its `state`."""
+
+    state: Literal["running", "stopped", "absent"] = Field(
+        "running",
+        description="`running`: active, or held ready by its socket unit; a crash loop is not running. "
+        "`stopped`: not active and not startable by a socket. `absent`: no such unit.",
+    )
+    enabled: bool | None = Field(None, description="Whether it starts at boot; not judged when left out.")
+
+
+class Port(Model):
+    """A port, what must listen on it, and who may and must reach it."""
+
+    state: Literal["listening", "absent"] = Field(
+        "listening", description="`absent`: nothing may listen on this port; the other keys then have no meaning."
+    )
+    bind: Annotated[str, AfterValidator(_bind)] = Field(
+        "0.0.0.0",  # noqa: S104 - what clients need, not what we open
+        description="The address it must answer on. 0.0.0.0 is every IPv4 address (a dual-stack [::] counts, an "
+        "IPv6-only one does not), :: every IPv6 address; ADDRESS%DEVICE or %DEVICE for a listener bound to a device.",
+    )
+    service: Unit | None = Field(None, description="The unit that must own the socket.")
+    allow: Sources = Field((), description="Who the firewall must let in: `any`, a CIDR, a host, a group.")
+    deny: Sources = Field((), description="Who the firewall must refuse: `any`, a CIDR, a host, a group.")
+    clients: Clients = Field((), description="Hosts and groups that must really connect.")
+
+
+class ProxySettings(Model):
+    """The proxy that clients must be set to use, by scheme."""
+
+    http: str | None = Field(None, description="`http_proxy`: a URL, or `none`.")
+    https: str | None = Field(None, description="`https_proxy`: a URL, or `none`.")
+    ftp: str | None = Field(None, description="`ftp_proxy`: a URL, or `none`.")
+    all: str | None = Field(None, description="`all_proxy`: a URL, or `none`.")
+    no_proxy: Annotated[tuple[str, ...], Listed] | None = Field(
+        None, description="Names that `no_proxy` must hold; more may stand in it."
+    )
+
+
+Proxy = Annotated[Literal["none"] | ProxySettings, BeforeValidator(_proxy)]
+
+
+class Connect(Model):
+    """Something that the host's own software dials; a word alone is its `to`."""
+
+    to: Destination = Field(description="HOST:PORT or a URL.")
+    server: str | None = Field(None, description="The inventory host behind it; found by name or address if left out.")
+    as_: Annotated[str, Field(pattern=r"^(unit|user):[^\s:]+$")] | None = Field(
+        None, alias="as", description="Who dials: `unit:NAME` or `user:NAME`; the login user if left out."
+    )
+    configured_in: Annotated[str, Field(pattern=r"^(/[^#]+(#.+)?|unit:[^#\s]+#.+)$")] | None = Field(
+        None, description="Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE."
+    )
+    proxy: Proxy | None = Field(None, description="The proxy on this way; the host's `proxy` if left out.")
+
+
+class Browse(Model):
+    """A page that a browser on the host must open; a word alone is its `url`."""
+
+    url: Annotated[str, Field(pattern=r"^https?://\S+$")] = Field(description="http:// or https:// URL.")
+    as_: Annotated[str, Field(pattern=r"^user:[^\s:]+$")] | None = Field(
+        None, alias="as", description="`user:NAME`; the login user if left out."
+    )
+    profile: Annotated[str, Field(pattern=r"^/")] | None = Field(None, description="The browser profile's folder.")
+
+
+def _short(key: str) -> BeforeValidator:
+    """A word alone stands for the map with only this key."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+class Expect(Model):
+    """All that may be declared of a host."""
+
+    services: dict[Unit, Annotated[Service, _short("state")]] = Field(
+        default_factory=dict, description="systemd units, `.service` may be left out, and the state each must be in."
+    )
+    ports: dict[PortKey, Annotated[Port, _short("state")]] = Field(
+        default_factory=dict, description="Ports as PORT/tcp or PORT/udp, and what must listen there for whom."
+    )
+    resolves: dict[
+        Annotated[str, AfterValidator(_name)],
+        Annotated[tuple[Annotated[str, AfterValidator(_answer)], ...], Listed, Field(min_length=1)],
+    ] = Field(
+        default_factory=dict,
+        description="Names, and the addresses that this host's own resolver order must give for each: every address "
+        "listed and no other. A CIDR permits the addresses in it without demanding any.",
+    )
+    connects: tuple[Annotated[Connect, _short("to")], ...] = Field((), description="What this host's software dials.")
+    proxy: Proxy | None = Field(
+        None, description="`none`, or the proxy that login shells, /etc/environment, systemd and its units must use."
+    )
+    browses: tuple[Annotated[Browse, _short("url")], ...] = Field((), description="Pages a browser here must open.")
+    headroom: dict[Literal["backlog", "files", "conntrack"], Annotated[str, BeforeValidator(_percent)]] = Field(
+        default_factory=dict, description="The share of each limit that must still be free."
+    )
+    forwards: dict[PortKey, Destination] = Field(
+        default_factory=dict, description="Port forwards (NAT) that must exist: PORT/tcp, and the HOST:PORT behind it."
+    )
+    wide: Literal["consistent"] | None = Field(
+        None,
+        description="`consistent`: no port that a program bound wide (0.0.0.0, [::]) is refused by a firewall rule "
+        "made for that very port. Skipped where the login may not read the rules.",
+    )
