@@ -6,7 +6,7 @@ inventory -> plan -> collect -> probes -> evidence -> checks -> causes -> diagno
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,6 +138,16 @@ class Line:
     host: str  # inventory name of the host that said it
     source: str  # the command or file that printed it, as an operator would type it
     line: str  # as printed, redacted; escaping is the report's business
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a check looked at for one item: the value it judges, and the host's own words for it."""
+
+    value: Any  # each check has its own
+    said: str  # one line, in the host's words
+    lines: tuple[Line, ...] = ()
+    symptom: Symptom | None = None  # of a path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,28 @@
+"""connects: each declared path really connects, dialled from its client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import dials
+from whyrefused.records import Seen
+
+if TYPE_CHECKING:
+    from whyrefused.evidence import Evidence
+    from whyrefused.plan.items import PathItem
+
+
+def look(declared: PathItem, evidence: Evidence) -> Seen:
+    """What did the kernel of the client say to connect(2)?"""
+    host = evidence[declared.host]
+    dial = host.dial(dials.key(declared.destination, declared.port))
+    source = f"connect({declared.destination}:{declared.port})"
+    said = f"{dial.symptom}: {dial.lines[-1]}" if dial.lines else dial.symptom
+    return Seen(
+        value=dial, said=said, lines=tuple(host.line(source, line) for line in dial.lines), symptom=dial.symptom
+    )
+
+
+def test_connects(declared: PathItem, seen: Seen) -> None:
+    """The client reaches the server."""
+    assert seen.value.symptom == "connected", declared.wanted

@@ -1,0 +1,70 @@
+"""One failure, with all that was declared about it: what the causes rule on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused.plan.items import FirewallItem, NameItem, PathItem, PortItem, ProxyItem, ServiceItem
+from whyrefused.records import Ruling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.addresses import Address
+    from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.plan.items import Item
+    from whyrefused.probes.dials import Dial
+    from whyrefused.records import Line, Seen
+
+__all__ = ["Case", "FirewallItem", "NameItem", "PathItem", "PortItem", "ProxyItem", "ServiceItem", "excluded", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One failed item."""
+
+    item: Item
+    seen: Seen
+    server: str | None  # the host whose service it is about; None where that is not known
+    port: int | None
+    protocol: str
+    bind: str  # as declared of the port; what a path dials is in `dialled`
+    unit: str | None  # the unit that should hold the port: as declared, or the only one that can be meant
+    wants_enabled: bool
+    declared_ports: Mapping[str, str | None]  # of the server: key -> unit
+    answers: tuple[Address, ...] = ()  # declared of the name that a path dials
+    server_address: str = ""  # of the server in the inventory
+
+    @property
+    def dial(self) -> Dial | None:
+        """What became of the path? None of other items."""
+        return self.seen.value if isinstance(self.item, PathItem) else None
+
+    @property
+    def dialled(self) -> Address | None:
+        """Which address did the client end at? None of other items, or where its name had none."""
+        return self.dial.last.address if self.dial and self.dial.last else None
+
+    @property
+    def key(self) -> str:
+        """The port as the inventory writes it."""
+        return f"{self.port}/{self.protocol}"
+
+    def at_server(self, evidence: Evidence) -> HostEvidence | None:
+        """What is known of the server? None where the inventory does not have it."""
+        return evidence[self.server] if self.server else None
+
+    def went_elsewhere(self, server: HostEvidence) -> bool:
+        """Did the client dial an address that the server does not have? Then the server's tables explain nothing."""
+        return self.dialled is not None and self.dialled not in {own.address for own in server.addresses}
+
+
+def unknown(because: str, *evidence: Line) -> Ruling:
+    """The evidence does not decide."""
+    return Ruling(answer="unknown", because=because, evidence=evidence)
+
+
+def excluded(because: str, *evidence: Line) -> Ruling:
+    """The evidence shows that it is not this."""
+    return Ruling(answer="excluded", because=because, evidence=evidence)

@@ -1,0 +1,1 @@
+"""Questions -> replies: the only part that talks to hosts. Live, or replayed from a file."""

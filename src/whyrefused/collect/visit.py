@@ -1,0 +1,103 @@
+"""One host, one script, one reply: how the script is carried there by each kind of connection."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from whyrefused import script, ssh
+from whyrefused.records import Frame, Missing, Reply
+from whyrefused.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.records import Connection, Host
+    from whyrefused.script import Asked
+
+NO_SSH = 255  # ssh(1): its own failure, not the command's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How hosts are visited."""
+
+    forks: int = 32
+    host_timeout: float = 60.0
+    ssh: ssh.Settings = field(default_factory=ssh.Settings)
+    become: bool = False  # for all hosts, whatever their variables say (testinfra's --sudo)
+    become_user: str | None = None
+
+
+def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Reply, tuple[str, ...]]:
+    """What does the host answer? Its reply, and warnings for the reader. Never raises: a failure is in the reply."""
+    start = time.monotonic()
+    token = secrets.token_hex(8)
+    text = script.script(asked, token, become=_become(host.connection, options))
+    known = [host.connection.password.reveal()] if host.connection.password else []
+    warnings: tuple[str, ...] = ()
+    try:
+        output, warnings = _carry(host, text, options)
+    except ssh.NotReached as problem:
+        why, warnings = f"{problem.reason}: {problem.message}", problem.warnings
+        return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
+    except Exception as error:  # noqa: BLE001 - whatever a backend does, the other hosts go on
+        why = f"{type(error).__name__}: {redact(str(error), known)[:500]}"
+        return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
+    frames = {name: _redacted(frame, known) for name, frame in script.split(output, token, asked).items()}
+    return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), warnings
+
+
+def _become(connection: Connection, options: Options) -> str:
+    if options.become or options.become_user:
+        return options.become_user or "root"
+    return connection.become_user if connection.become else ""
+
+
+def _redacted(frame: Frame | Missing, known: list[str]) -> Frame | Missing:
+    if isinstance(frame, Missing):
+        return frame
+    return Frame(text=redact(frame.text, known), status=frame.status)
+
+
+def _carry(host: Host, text: str, options: Options) -> tuple[bytes, tuple[str, ...]]:
+    if host.connection.kind == "ssh":
+        limits = ssh.Limits(command=options.host_timeout, host=options.host_timeout)
+        output = ssh.visit(host.connection, text.encode(), limits, options.ssh)
+        return output.stdout, output.warnings
+    return _through_testinfra(host.connection, text, options), ()
+
+
+def _through_testinfra(connection: Connection, text: str, options: Options) -> bytes:
+    """Carry the script with one of testinfra's backends, as the argument of sh, bounded on the other side."""
+    import testinfra  # noqa: PLC0415 - only those who need it pay for loading it
+
+    spec, settings = _spec(connection, options)
+    # An operator's own session is not what a login to this machine looks like.
+    own = "unset SSH_CONNECTION\n" if connection.kind == "local" else ""
+    result = testinfra.get_host(spec, **settings).run(
+        f"timeout {options.host_timeout:g} sh -c {shlex.quote(own + text)}"
+    )
+    if connection.kind != "local" and result.rc in {1, 125, 126, 127, NO_SSH} and b"BEGIN " not in result.stdout_bytes:
+        words = " ".join(result.stderr.split())[:300]
+        raise ssh.NotReached("unreachable", f"{spec}: exit status {result.rc}: {words}")
+    return bytes(result.stdout_bytes)
+
+
+def _spec(connection: Connection, options: Options) -> tuple[str, dict[str, Any]]:
+    if connection.kind == "local":
+        return "local://", {}
+    if connection.kind != "openssh":
+        return f"{connection.kind}://{connection.address}", {}
+    user = f"{connection.user}@" if connection.user else ""
+    port = f":{connection.port}" if connection.port else ""
+    key = connection.key_file or options.ssh.identity_file
+    extra = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10", *connection.ssh_arguments]
+    return f"ssh://{user}{connection.address}{port}", {
+        "ssh_config": options.ssh.ssh_config,
+        "ssh_identity_file": key,
+        "ssh_extra_args": shlex.join(extra),
+    }

@@ -1,0 +1,171 @@
+"""Why did the items fail? Failures and the evidence of both ends -> findings, one for each root. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from whyrefused.case import Case
+from whyrefused.causes import registry
+from whyrefused.plan.items import FirewallItem, NameItem, PathItem, PortItem, ProxyItem, ServiceItem
+from whyrefused.records import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from whyrefused.evidence import Evidence
+    from whyrefused.plan.items import Item
+    from whyrefused.records import Host, Inventory, Ruling, Seen
+
+UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One item that is not as declared."""
+
+    id: str  # pytest node id
+    item: Item
+    seen: Seen
+
+
+def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Evidence) -> tuple[Finding, ...]:
+    """Which roots explain these failures? Each finding once, with all that it explains.
+
+    An item may be explained by two findings where two faults are proven that both keep it from working; the first of
+    them is what a client meets first. A failure that is no refused connection, such as a port that should be closed
+    and is not, has no finding.
+    """
+    found: dict[str, Finding] = {}
+    for failure in failures:
+        case = _case(inventory, failure)
+        if case is None:
+            continue
+        rulings = {code: cause.rule(case, evidence) for code, cause in registry().items()}
+        for finding in _of_case(case, failure.id, rulings):
+            known = found.get(finding.id)
+            found[finding.id] = _joined(known, finding) if known else finding
+    return tuple(sorted(found.values(), key=_weight))
+
+
+def first_of(findings: Iterable[Finding], result: str) -> str | None:
+    """Which finding explains this result first? The one that no other of its findings hides."""
+    mine = [finding for finding in findings if result in finding.explains]
+    codes = {finding.cause for finding in mine}
+    plain = [one for one in mine if one.cause == UNDETERMINED or not codes & set(registry()[one.cause].hidden_by)]
+    return (plain or mine)[0].id if mine else None
+
+
+def _weight(finding: Finding) -> tuple[bool, int, str]:
+    return finding.cause == UNDETERMINED, -len(finding.explains), finding.id
+
+
+def _case(inventory: Inventory, failure: Failure) -> Case | None:
+    """What is there to explain? None where nothing was refused."""
+    item = failure.item
+    match item:
+        case ServiceItem() if item.state == "running":
+            return _of_port(inventory, failure, inventory.hosts[item.host], _key_of(inventory, item), item.unit)
+        case PortItem() if item.state == "listening":
+            return _of_port(inventory, failure, inventory.hosts[item.host], item.subject, item.unit)
+        case FirewallItem() if item.let_in:
+            key = f"{item.port}/{item.protocol}"
+            return _of_port(inventory, failure, inventory.hosts[item.host], key, None)
+        case PathItem():
+            return _of_path(inventory, failure, item)
+        case NameItem() | ProxyItem():
+            return _of_port(inventory, failure, None, None, None)
+    return None
+
+
+def _of_path(inventory: Inventory, failure: Failure, item: PathItem) -> Case:
+    server = inventory.hosts.get(item.server or "")
+    case = _of_port(inventory, failure, server, item.server_port or f"{item.port}/tcp", None)
+    client = inventory.hosts[item.host]
+    declared = client.expect.resolves.get(item.destination, ())
+    return replace(case, answers=tuple(ipaddress.ip_address(one) for one in declared if "/" not in one))
+
+
+def _of_port(
+    inventory: Inventory, failure: Failure, server: Host | None, key: str | None, unit: str | None
+) -> Case:
+    port = server.expect.ports.get(key or "") if server else None
+    owner = unit or (port.service if port else None) or (_only_unit(server) if server and key else None)
+    number, _, protocol = (key or "").partition("/")
+    service = server.expect.services.get(owner or "") if server else None
+    return Case(
+        item=failure.item,
+        seen=failure.seen,
+        server=server.name if server else None,
+        port=int(number) if number else None,
+        protocol=protocol or "tcp",
+        bind=port.bind if port else "0.0.0.0",  # noqa: S104 - the grammar's default
+        unit=owner,
+        wants_enabled=bool(service and service.enabled),
+        declared_ports={name: one.service for name, one in server.expect.ports.items()} if server else {},
+        server_address=server.connection.address if server else "",
+    )
+
+
+def _key_of(inventory: Inventory, item: ServiceItem) -> str | None:
+    """Which declared port does this unit serve?"""
+    ports = inventory.hosts[item.host].expect.ports
+    return next((key for key, port in ports.items() if port.service == item.unit), None)
+
+
+def _only_unit(server: Host) -> str | None:
+    """Which unit must be meant where a port names none? The only declared one that no other port claims."""
+    claimed = {port.service for port in server.expect.ports.values()}
+    free = [unit for unit, service in server.expect.services.items() if service.state == "running" and unit not in claimed]
+    nameless = [key for key, port in server.expect.ports.items() if port.service is None and port.state == "listening"]
+    return free[0] if len(free) == 1 and len(nameless) == 1 else None
+
+
+def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling]) -> list[Finding]:
+    proven = {code: ruling for code, ruling in rulings.items() if ruling.answer == "proven"}
+    if not proven:
+        return [_undetermined(case, result, rulings)]
+    return [
+        Finding(
+            id=f"{code}:{ruling.host}:{ruling.subject}",
+            cause=code,
+            variant=ruling.variant,
+            host=ruling.host,
+            subject=ruling.subject,
+            title=f"{ruling.host}: {registry()[code].title}: {ruling.because}",
+            explains=(result,),
+            evidence=tuple(dict.fromkeys((*ruling.evidence, *case.seen.lines))),
+            fix=ruling.fix,
+            verify=ruling.verify,
+            differential=rulings,
+        )
+        for code, ruling in proven.items()
+    ]
+
+
+def _undetermined(case: Case, result: str, rulings: Mapping[str, Ruling]) -> Finding:
+    host = case.server or case.item.host
+    subject = case.key if case.port else case.item.subject
+    return Finding(
+        id=f"{UNDETERMINED}:{host}:{subject}",
+        cause=UNDETERMINED,
+        variant=case.seen.symptom or case.item.check,
+        host=host,
+        subject=subject,
+        title=f"{host}: undetermined: {case.item.wanted}, but {case.seen.said}",
+        explains=(result,),
+        evidence=case.seen.lines,
+        fix=(),
+        verify=(),
+        differential=rulings,
+    )
+
+
+def _joined(known: Finding, more: Finding) -> Finding:
+    """Two failures with one root: all that it explains, and the evidence of each."""
+    return replace(
+        known,
+        explains=tuple(dict.fromkeys((*known.explains, *more.explains))),
+        evidence=tuple(dict.fromkeys((*known.evidence, *more.evidence))),
+    )

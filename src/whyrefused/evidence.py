@@ -1,0 +1,144 @@
+"""What is known of each host: replies -> typed values, `Missing` staying `Missing`. Pure."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from whyrefused import firewall
+from whyrefused.probes import Unreadable, registry
+from whyrefused.probes.units import suffixed
+from whyrefused.records import CouldNotLook, Line, Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from whyrefused.addresses import Address
+    from whyrefused.probes import addresses, dials, identity, listeners, names, proc_net, proxy, units
+    from whyrefused.records import Reply
+
+
+class HostEvidence:
+    """All that one host answered. Asking for what is missing raises `CouldNotLook` with the reason."""
+
+    def __init__(self, name: str, reply: Reply | None) -> None:
+        self.name = name
+        self._reply = reply
+        self._values: dict[str, Any] = {}
+
+    @property
+    def unreached(self) -> str | None:
+        """Why was the host not reached? None where it was."""
+        return "was not asked" if self._reply is None else self._reply.unreached
+
+    def line(self, source: str, text: str) -> Line:
+        """Which line of evidence is this, with its host?"""
+        return Line(host=self.name, source=source, line=text)
+
+    def get(self, probe: str) -> Any:  # noqa: ANN401 - each probe has its own records
+        """What did the probe find? Its parsed value, read once. Raises `CouldNotLook`."""
+        if probe not in self._values:
+            self._values[probe] = self._parse(probe)
+        value = self._values[probe]
+        if isinstance(value, Missing):
+            raise CouldNotLook(f"{self.name}: {value.why}")
+        return value
+
+    def _parse(self, probe: str) -> Any:  # noqa: ANN401 - as above
+        if self._reply is None or self._reply.unreached is not None:
+            return Missing(self.unreached or "")
+        frame = self._reply.frames.get(probe)
+        if frame is None:
+            return Missing(f"{probe}: not asked")
+        if isinstance(frame, Missing):
+            return frame
+        try:
+            return registry()[probe].parse(frame)
+        except Unreadable as error:
+            return Missing(self._privilege(str(error)))
+
+    def _privilege(self, why: str) -> str:
+        """The reason, and what would help: most of what cannot be read is read by root."""
+        words = ("permi", "must be root", "sudo:", "privilege")
+        if any(word in why.lower() for word in words):
+            return f"{why}: needs root there (ansible_become: true, or log in as root)"
+        return why
+
+    @property
+    def identity(self) -> identity.Identity:
+        """Which machine answered?"""
+        return self.get("identity")  # type: ignore[no-any-return]
+
+    @property
+    def listeners(self) -> tuple[listeners.Listener, ...]:
+        """Which sockets listen?"""
+        return self.get("listeners")  # type: ignore[no-any-return]
+
+    @property
+    def open_ports(self) -> tuple[proc_net.Entry, ...]:
+        """Which ports are open in the kernel's own table?"""
+        return self.get("proc_net")  # type: ignore[no-any-return]
+
+    @property
+    def addresses(self) -> tuple[addresses.Address, ...]:
+        """Which addresses does it have?"""
+        return self.get("addresses")  # type: ignore[no-any-return]
+
+    @property
+    def places(self) -> Mapping[str, proxy.Place]:
+        """Where are proxy variables set?"""
+        return self.get("proxy")  # type: ignore[no-any-return]
+
+    @cached_property
+    def rules(self) -> firewall.Ruleset:
+        """Which firewall rules are loaded?"""
+        nft, saves = self.get("nft"), self.get("iptables")
+        try:
+            return firewall.load(nft, saves)
+        except ValueError as error:
+            raise CouldNotLook(f"{self.name}: the firewall rules could not be read: {error}") from error
+
+    def unit(self, name: str) -> units.Unit:
+        """What does systemd say of this unit?"""
+        return self._asked("units", suffixed(name), f"systemctl show {name}")  # type: ignore[no-any-return]
+
+    def resolved(self, name: str) -> names.Name:
+        """What did the host's resolver order answer?"""
+        return self._asked("names", name, f"getent ahosts {name}")  # type: ignore[no-any-return]
+
+    def dial(self, key: str) -> dials.Dial:
+        """What became of this path?"""
+        return self._asked("dials", key, f"dialling {key.replace(' ', ':')}")  # type: ignore[no-any-return]
+
+    def _asked(self, probe: str, key: str, words: str) -> Any:  # noqa: ANN401 - as above
+        found = self.get(probe).get(key)
+        if found is None:
+            raise CouldNotLook(f"{self.name}: {words}: no answer in time")
+        return found
+
+    def interface_of(self, address: Address) -> str | None:
+        """Which interface carries this address of the host? None where none does."""
+        return next((own.interface for own in self.addresses if own.address == address), None)
+
+
+class Evidence:
+    """What is known of all hosts."""
+
+    def __init__(self, replies: Iterable[Reply]) -> None:
+        self._hosts = {reply.host: HostEvidence(reply.host, reply) for reply in replies}
+
+    def __getitem__(self, host: str) -> HostEvidence:
+        return self._hosts.get(host) or HostEvidence(host, None)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Which hosts were asked?"""
+        return tuple(self._hosts)
+
+
+def looked(question: Any) -> Any:  # noqa: ANN401 - passes through what the question gives
+    """What does this question give, or what is missing? For where a miss does not end the reasoning."""
+    try:
+        return question()
+    except CouldNotLook as miss:
+        return Missing(miss.why)

@@ -1,0 +1,29 @@
+"""What do this host's firewall rules do with a new connection?
+
+Text in, records out; nothing here opens a file, a socket or a process, and nothing needs the rest of the project.
+
+>>> from whyrefused.firewall import Packet, judge, load
+>>> save = '''*filter
+... :INPUT ACCEPT [0:0]
+... -A INPUT -p tcp -m tcp --dport 443 -j REJECT --reject-with tcp-reset
+... COMMIT
+... '''
+>>> rules = load(None, {"iptables-save": save})
+>>> trace = judge(rules, Packet(source="192.0.2.7", destination="198.51.100.1", port=443))
+>>> trace.verdict, trace.how, trace.decided.rule
+('reject', 'tcp reset', '-A INPUT -p tcp -m tcp --dport 443 -j REJECT --reject-with tcp-reset')
+
+`load` reads what nft, iptables-save and ipset print, `judge` answers for one packet, `judge_all` for a whole network in
+exact parts, `fix` names the smallest change that turns the verdict. An answer has three values: what the rules alone do
+not tell (a rate limit, the user of a connection, a match that is not modelled) is followed both ways, and becomes
+`cannot-tell` only when the two ways end differently.
+"""
+
+from __future__ import annotations
+
+from whyrefused.firewall.fix import fix
+from whyrefused.firewall.load import load
+from whyrefused.firewall.model import Packet, Part, Ruleset, Step, Trace, Unreadable
+from whyrefused.firewall.verdict import judge, judge_all
+
+__all__ = ["Packet", "Part", "Ruleset", "Step", "Trace", "Unreadable", "fix", "judge", "judge_all", "load"]

@@ -1,0 +1,218 @@
+"""Which smallest change turns the verdict, in the words of the program that keeps the rules?
+
+A change to nft's or iptables' own rules is tried on the rules first, and proposed only if the walk then ends as wanted.
+Programs that rewrite their rules by themselves (Docker, kube-proxy, …) get no proposal: it would not last.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from whyrefused.firewall import build
+from whyrefused.firewall.iptables_words import words
+from whyrefused.firewall.journey import Hook, span_of
+from whyrefused.firewall.model import PROTOCOLS, Action, Among, Field, Op, Packet, Part, Rule, Ruleset, Step, Table, Trace
+from whyrefused.firewall.ranges import address_range, without
+from whyrefused.firewall.verdict import judge_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Wish = Literal["accept", "reject"]
+OWN_RULES = frozenset({"by hand"})
+ZONE = re.compile(r"(?:filter_)?(?:IN|FWD)_(?!policy_)(.+?)(?:_(pre|log|deny|allow|post))?")
+JAIL = re.compile(r"\b(?:f2b|addr6?-set)-([A-Za-z0-9_-]+)")
+MOST_CHANGES = 4
+
+
+class Change(NamedTuple):
+    """One command, and the rules as they are after it."""
+
+    command: str
+    after: Ruleset
+
+
+def fix(trace: Trace, packet: Packet, ruleset: Ruleset, hook: Hook = "input", to: Wish = "accept") -> tuple[str, ...]:
+    """Which commands make the rules accept (or reject) this connection? Empty when none is known to."""
+    if trace.verdict == "cannot-tell" or _reached(trace, to) or trace.decided is None:
+        return ()
+    program = PROGRAMS.get(trace.author)
+    if program:
+        return program(trace, packet, hook, to)
+    return _by_hand(packet, ruleset, hook, to) if trace.author in OWN_RULES else ()
+
+
+def _reached(trace: Trace, to: Wish) -> bool:
+    return trace.verdict == "accept" if to == "accept" else trace.verdict in ("reject", "drop")
+
+
+def _port(trace: Trace, packet: Packet) -> int:
+    return packet.port if trace.port is None else trace.port
+
+
+def _ufw(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str, ...]:
+    step = trace.decided
+    # Only what comes behind ufw's own preliminaries can be turned by a rule of the user's.
+    late = step is not None and (step.index == 0 or re.match(r"ufw6?-(user|after|reject|skip-to-policy)-", step.chain))
+    if not late or step is None:
+        return ()
+    # `insert 1` fails for IPv6 rules while there are IPv4 ones before them; `prepend` knows both.
+    first = "prepend " if step.index and "-user-" in step.chain else ""
+    verb = "allow" if to == "accept" else "reject"
+    route = {"input": "", "output": "out ", "forward": "route "}[hook]
+    source, target = packet.source if hook != "output" else "any", "any"
+    if hook == "output":
+        target = packet.destination or "any"
+    if route == "route ":
+        return (f"ufw route {first}{verb} proto {packet.protocol} from {source} to any port {_port(trace, packet)}",)
+    return (f"ufw {first}{verb} {route}proto {packet.protocol} from {source} to {target} port {_port(trace, packet)}",)
+
+
+def _firewalld(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str, ...]:
+    found = [match for step in trace.steps if (match := ZONE.fullmatch(step.chain))]
+    if not found or hook == "output":
+        return ()
+    zone, part = shlex.quote(found[-1][1]), found[-1][2]
+    port = f"{_port(trace, packet)}/{packet.protocol}"
+    change = f"--add-port={port}"
+    if packet.source != "any" or to == "reject" or part in ("pre", "deny"):
+        family = f' family="ipv{span_version(packet.source)}" source address="{packet.source}"' if packet.source != "any" else ""
+        # Rules that deny go before those that allow, unless a priority says otherwise (firewalld.richlanguage(5)).
+        urgent = ' priority="-1"' if part in ("pre", "deny") else ""
+        rich = f'rule{urgent}{family} port port="{_port(trace, packet)}" protocol="{packet.protocol}" {to}'
+        change = f"--add-rich-rule={shlex.quote(rich)}"
+    return (f"firewall-cmd --permanent --zone={zone} {change}", "firewall-cmd --reload")
+
+
+def span_version(source: str) -> int:
+    """Of which IP version is a source?"""
+    return address_range(source)[0]
+
+
+def _fail2ban(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str, ...]:  # noqa: ARG001 - one signature for all
+    step = trace.decided
+    jail = JAIL.search(f"{step.chain} {step.rule}") if step else None
+    single = packet.source != "any" and "/" not in packet.source and "-" not in packet.source
+    if to != "accept" or jail is None or not single:
+        return ()
+    return (f"fail2ban-client set {jail[1]} unbanip {packet.source}",)
+
+
+PROGRAMS: dict[str, Callable[[Trace, Packet, Hook, Wish], tuple[str, ...]]] = {
+    "ufw": _ufw,
+    "firewalld": _firewalld,
+    "fail2ban": _fail2ban,
+}
+
+
+def _by_hand(packet: Packet, ruleset: Ruleset, hook: Hook, to: Wish) -> tuple[str, ...]:
+    """Which changes, tried one after the other on the rules, lead to the wish?"""
+    commands: list[str] = []
+    for _ in range(MOST_CHANGES):
+        left = [part for part in judge_all(ruleset, packet, hook) if not _reached(part.trace, to)]
+        if not left:
+            return tuple(commands)
+        change = _change(left[0], packet, ruleset, hook, to)
+        if change is None:
+            return ()
+        commands.append(change.command)
+        ruleset = change.after
+    return ()
+
+
+def _change(part: Part, packet: Packet, ruleset: Ruleset, hook: Hook, to: Wish) -> Change | None:
+    step = part.trace.decided
+    if step is None or part.trace.author not in OWN_RULES or part.trace.verdict == "cannot-tell":
+        return None
+    removed = _removed(step, packet, ruleset, part.trace) if to == "accept" else None
+    if removed and all(_reached(each.trace, to) for each in judge_all(removed.after, packet, hook)):
+        return removed
+    return _inserted(step, packet, ruleset, part.trace, to)
+
+
+def _find(step: Step, ruleset: Ruleset) -> Table | None:
+    for table in ruleset.tables:
+        same = table.family == step.family and table.name == step.table and step.chain in table.chains
+        if same and (table.tool == step.tool or (step.tool == "nft" and "legacy" not in table.tool)):
+            return table
+    return None
+
+
+def _with(ruleset: Ruleset, table: Table, name: str, rules: tuple[Rule, ...]) -> Ruleset:
+    old = table.chains[name]
+    new = replace(old, rules=rules, live=build.chain(name, rules).live)
+    changed = replace(table, chains={**table.chains, name: new})
+    return replace(ruleset, tables=tuple(changed if each is table else each for each in ruleset.tables))
+
+
+def _removed(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace) -> Change | None:
+    """Which command takes the rule away, if it was made for this port and concerns nobody but these sources?"""
+    table = _find(step, ruleset)
+    if table is None or step.index == 0:
+        return None
+    rules = table.chains[step.chain].rules
+    rule = rules[step.index - 1]
+    if rule.ports != {_port(trace, packet)} or not _only(rule, packet):
+        return None
+    after = _with(ruleset, table, step.chain, (*rules[: step.index - 1], *rules[step.index :]))
+    if step.tool == "nft":
+        return Change(f"nft delete rule {_place(step)} handle {step.handle}", after)
+    return Change(f"{_iptables(step)} -D {shlex.join(words(step.rule)[1:])}", after)
+
+
+def _only(rule: Rule, packet: Packet) -> bool:
+    if packet.source == "any":
+        return True
+    span = (span_of(packet.source, span_version(packet.source)),)
+    sources = [op for op in rule.ops if isinstance(op, Among) and op.fields == (Field.SOURCE,) and not op.negated]
+    return any(not without(op.rows[0].cells[0], span) for op in sources if op.mask is None)  # type: ignore[arg-type]
+
+
+def _inserted(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace, to: Wish) -> Change | None:
+    """Which command puts a rule before the one that decides, or at the end where the policy does?"""
+    table = _find(step, ruleset)
+    if table is None:
+        return None
+    rules = table.chains[step.chain].rules
+    at = step.index - 1 if step.index else len(rules)
+    rule = _rule(packet, trace, to)
+    after = _with(ruleset, table, step.chain, (*rules[:at], rule, *rules[at:]))
+    written = _nft_rule if step.tool == "nft" else _iptables_rule
+    return Change(written(step, packet, trace, to), after)
+
+
+def _rule(packet: Packet, trace: Trace, to: Wish) -> Rule:
+    port, protocol = _port(trace, packet), PROTOCOLS[packet.protocol]
+    ops: list[Op] = [build.one_of(Field.PROTOCOL, [(protocol, protocol)], ""), build.one_of(Field.DPORT, [(port, port)], "")]
+    if packet.source != "any":
+        version, span = address_range(packet.source)
+        ops = [build.one_of(Field.FAMILY, [(version, version)], ""), build.one_of(Field.SOURCE, [span], ""), *ops]
+    return build.rule([*ops, Action(kind=to, how="tcp reset" if to == "reject" else "")], "")
+
+
+def _place(step: Step) -> str:
+    return shlex.join((step.family, step.table, step.chain))
+
+
+def _iptables(step: Step) -> str:
+    return step.tool if step.table == "filter" else f"{step.tool} -t {shlex.quote(step.table)}"
+
+
+def _nft_rule(step: Step, packet: Packet, trace: Trace, to: Wish) -> str:
+    source = f"ip{'' if span_version(packet.source) == 4 else '6'} saddr {packet.source} " if packet.source != "any" else ""  # noqa: PLR2004 - IP version
+    reject = "reject with tcp reset" if packet.protocol == "tcp" else "reject"
+    match = f"{source}{packet.protocol} dport {_port(trace, packet)} {'accept' if to == 'accept' else reject}"
+    if step.index:
+        return f"nft insert rule {_place(step)} handle {step.handle} {match}"
+    return f"nft add rule {_place(step)} {match}"
+
+
+def _iptables_rule(step: Step, packet: Packet, trace: Trace, to: Wish) -> str:
+    where = f"-I {shlex.quote(step.chain)} {step.index}" if step.index else f"-A {shlex.quote(step.chain)}"
+    source = f" -s {packet.source}" if packet.source != "any" else ""
+    reset = " --reject-with tcp-reset" if packet.protocol == "tcp" else ""
+    action = "ACCEPT" if to == "accept" else f"REJECT{reset}"
+    return f"{_iptables(step)} {where} -p {packet.protocol}{source} --dport {_port(trace, packet)} -j {action}"

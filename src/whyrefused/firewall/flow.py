@@ -1,0 +1,243 @@
+"""Where is a packet, and what is known of it, while it walks through the rules?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from whyrefused.firewall.model import (
+    INTERFACES,
+    UNKNOWN_BECAUSE,
+    Among,
+    AnyOf,
+    Change,
+    Field,
+    Never,
+    Open,
+    Row,
+    Test,
+    Touch,
+    Untrack,
+)
+from whyrefused.firewall.ranges import Range, Ranges, both, either, holds, without
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ABSENT = (1, -1)
+"""The value of what this packet does not have: no test on it matches, negated or not."""
+EVERY_NAME = "\U0010ffff"
+Value = Range | str | None
+Split = tuple[Ranges, Ranges]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What rules may change on the way. Equal states walk on together."""
+
+    values: tuple[Value, ...]  # by Field; None: not known; the one of SOURCE is not used
+    touched: frozenset[str] = frozenset()  # sets that the packet may have been added to or removed from
+    untracked: bool = False
+    translated: bool = False  # NAT of this hook has decided
+    rewritten: str = ""  # ADDRESS:PORT of the new destination
+    moved: tuple[Range | None, bool] | None = None  # the new destination address and whether it is the host's own
+
+
+class Flow:
+    """Sources in one state, with bounds for skipping rules fast."""
+
+    __slots__ = ("doubt", "highs", "lows", "sources", "state", "way")
+
+    def __init__(self, state: State, sources: Ranges, doubt: Doubt | None = None, way: tuple[Any, ...] = ()) -> None:
+        self.state = state
+        self.sources = sources
+        self.doubt = doubt  # why this is only one of the possible readings
+        self.way = way  # the rules that decided in earlier base chains
+        self.lows, self.highs = _bounds(state.values, sources)
+
+    def only(self, sources: Ranges, doubt: Doubt | None = None) -> Flow:
+        """Which flow is the part with these sources?"""
+        if sources is self.sources and doubt is None:
+            return self
+        return Flow(self.state, sources, self.doubt or doubt, self.way)
+
+    def into(self, state: State) -> Flow:
+        """Which flow is this one in another state?"""
+        return Flow(state, self.sources, self.doubt, self.way)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A test that could not be answered, and why."""
+
+    text: str | Mapping[str, Any]
+    why: str
+
+    __hash__ = object.__hash__  # JSON is not hashable; a doubt is itself
+
+
+def _bounds(values: tuple[Value, ...], sources: Ranges) -> tuple[list[Any], list[Any]]:
+    lows: list[Any] = []
+    highs: list[Any] = []
+    for at, value in enumerate(values):
+        if at in INTERFACES:
+            lows.append("" if value is None else value)
+            highs.append(EVERY_NAME if value is None else value)
+        else:
+            low, high = value if isinstance(value, tuple) else (0, 1 << 129)
+            lows.append(low)
+            highs.append(high)
+    lows[Field.SOURCE], highs[Field.SOURCE] = sources[0][0], sources[-1][1]
+    return lows, highs
+
+
+def changed(state: State, field: Field, value: Value) -> State:
+    """Which state has this value?"""
+    return replace(state, values=(*state.values[:field], value, *state.values[field + 1 :]))
+
+
+def apply(op: Change | Untrack | Touch, state: State) -> State:
+    """What does an effect make of a packet?"""
+    if isinstance(op, Untrack):
+        return replace(state, untracked=True)
+    if isinstance(op, Touch):
+        return replace(state, touched=state.touched | {op.named})
+    old = state.values[op.field]
+    if old == ABSENT:
+        return state
+    kept, copied = _part(old, op.keep), _part(state.values[op.copied] if op.copied is not None else (0, 0), op.mask)
+    if op.flip is None or kept is None or copied is None:
+        return changed(state, op.field, None)
+    value = kept ^ copied ^ op.flip
+    return changed(state, op.field, (value, value))
+
+
+def _part(value: Value, mask: int) -> int | None:
+    if mask == 0:
+        return 0
+    if not isinstance(value, tuple) or value[0] != value[1]:
+        return None
+    return value[0] & mask
+
+
+def _named(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+
+
+def _cell(field: Field, cell: Any, value: Value, mask: int | None) -> bool | None:  # noqa: ANN401 - ranges or names
+    """Is the value one of those in the cell? None when that is not known."""
+    if field in INTERFACES:
+        if value is None:
+            return None if any(pattern != "lo" for pattern in cell) else False
+        return any(_named(pattern, str(value)) for pattern in cell)
+    if not isinstance(value, tuple):
+        return None if cell else False
+    if mask is None:
+        return holds(cell, value)
+    if value[0] != value[1]:
+        return None
+    return holds(cell, (value[0] & mask, value[0] & mask))
+
+
+def answer(test: Test, flow: Flow) -> bool | None | Split:
+    """Which sources pass the test? All, none, nobody knows, or (those that do, those of whom nobody knows)."""
+    if isinstance(test, Among):
+        return _among(test, flow)
+    if isinstance(test, AnyOf):
+        return _any(test, flow)
+    return False if isinstance(test, Never) else None
+
+
+def _among(test: Among, flow: Flow) -> bool | None | Split:
+    if test.named and test.named in flow.state.touched:
+        return None
+    if len(test.fields) == 1 and len(test.rows) == 1:
+        field = test.fields[0]
+        cell: Any = test.rows[0].cells[0]
+        if field is Field.SOURCE:
+            return _sources(test, cell, flow.sources)
+        value = flow.state.values[field]
+        if value == ABSENT:
+            return False
+        found = _cell(field, cell, value, test.mask)
+        return found if found is None else found is not test.negated
+    yes: Ranges = ()
+    maybe: Ranges = ()
+    for row in test.rows:
+        sure, possible = row_split(test, row, flow)
+        if sure:
+            yes = either(yes, sure)
+        if possible:
+            maybe = either(maybe, possible)
+    if any(flow.state.values[field] == ABSENT for field in test.fields if field is not Field.SOURCE):
+        return False
+    return _inverse(yes, maybe, flow.sources) if test.negated else (yes, without(maybe, yes))
+
+
+def _inverse(yes: Ranges, maybe: Ranges, sources: Ranges) -> Split:
+    maybe = without(maybe, yes)
+    return without(without(sources, yes), maybe), maybe
+
+
+def _sources(test: Among, cell: Ranges, sources: Ranges) -> bool | None | Split:
+    if test.mask is not None:
+        if len(sources) > 1 or sources[0][0] != sources[0][1]:
+            return None
+        masked = sources[0][0] & test.mask
+        return holds(cell, (masked, masked)) is not test.negated
+    inside = both(sources, cell)
+    if inside == sources:
+        return not test.negated
+    if not inside:
+        return test.negated
+    return (without(sources, inside) if test.negated else inside), ()
+
+
+def row_split(test: Among, row: Row, flow: Flow) -> Split:
+    """Which sources find this element of a set or map, and of which does nobody know?"""
+    sources = flow.sources
+    unsure = test.named in flow.state.touched if test.named else False
+    for field, cell in zip(test.fields, row.cells, strict=True):
+        if field is Field.SOURCE:
+            continue
+        value = flow.state.values[field]
+        found = False if value == ABSENT else _cell(field, cell, value, test.mask)
+        if found is False:
+            return (), ()
+        unsure |= found is None
+    for field, cell in zip(test.fields, row.cells, strict=True):
+        if field is Field.SOURCE:
+            if test.mask is not None:
+                unsure = True
+            else:
+                sources = both(sources, cell)  # type: ignore[arg-type]
+    return ((), sources) if unsure else (sources, ())
+
+
+def _any(test: AnyOf, flow: Flow) -> bool | None | Split:
+    yes: Ranges = ()
+    maybe: Ranges = ()
+    for inner in test.tests:
+        found = answer(inner, flow)
+        if found is True:
+            yes = flow.sources
+        elif found is None:
+            maybe = flow.sources
+        elif found is not False:
+            yes, maybe = either(yes, found[0]), either(maybe, found[1])
+    return _inverse(yes, maybe, flow.sources) if test.negated else (yes, without(maybe, yes))
+
+
+def doubt(test: Test, flow: Flow) -> Doubt:
+    """Why can this test not be answered?"""
+    if isinstance(test, Open):
+        return Doubt(text=test.text, why=test.why)
+    inner = test.tests if isinstance(test, AnyOf) else (test,) if isinstance(test, Among) else ()
+    for one in inner:
+        if one.named and one.named in flow.state.touched:
+            return Doubt(text=test.text, why=f"the packet itself may change what is in {one.named}")
+        for field in one.fields:
+            value = flow.state.values[field]
+            if field is not Field.SOURCE and (value is None or (isinstance(value, tuple) and value[0] != value[1])):
+                return Doubt(text=test.text, why=UNKNOWN_BECAUSE.get(field, "what it asks about is not known"))
+    return Doubt(text=test.text, why="it splits the sources bit by bit")

@@ -1,0 +1,223 @@
+"""What do the ways of all sources mean: one verdict for each, and the rules that decided it?"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from whyrefused.firewall import render
+from whyrefused.firewall.author import author
+from whyrefused.firewall.journey import Hook, Journey, Outcome, span_of
+from whyrefused.firewall.model import Field, Packet, Part, Ruleset, Step, Trace, Verdict
+from whyrefused.firewall.ranges import Range, Ranges, in_words, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from whyrefused.firewall.walk import Visit
+
+ICMPX = {
+    4: {"port-unreachable": "icmp port-unreachable", "admin-prohibited": "icmp admin-prohibited",
+        "no-route": "icmp net-unreachable", "host-unreachable": "icmp host-unreachable"},
+    6: {"port-unreachable": "icmpv6 port-unreachable", "admin-prohibited": "icmpv6 admin-prohibited",
+        "no-route": "icmpv6 no-route", "host-unreachable": "icmpv6 addr-unreachable"},
+}  # fmt: skip
+"""What `reject with icmpx` sends: nft_reject_icmp_code and nft_reject_icmpv6_code of the Linux kernel."""
+MOST_QUIET = 32
+"""Parts for which the verdict at rest is worked out; a ruleset with more of them is beyond reading anyway."""
+
+
+def judge(ruleset: Ruleset, packet: Packet, hook: Hook = "input") -> Trace:
+    """What do the rules do with this packet?
+
+    With more than one source the answer holds for all of them; where they differ it is cannot-tell, and `judge_all`
+    has the parts. `any` means the sources of the destination's IP version, IPv4 without a destination.
+    """
+    version = _version(packet)
+    parts = _parts(ruleset, packet, hook, version, (span_of(packet.source, version),))
+    if len(parts) == 1:
+        return parts[0][1]
+    alike = {trace.verdict for _, trace in parts}
+    if len(alike) == 1:
+        return max(parts, key=lambda part: sum(high - low for low, high in part[0]))[1]
+    spans = [(in_words(ranges[0], version), trace.verdict) for ranges, trace in parts[:2]]
+    return Trace(
+        verdict="cannot-tell",
+        why="the sources differ: " + ", ".join(f"{source} {verdict}" for source, verdict in spans) + ", …",
+        readings=tuple(sorted(alike)),
+    )
+
+
+def judge_all(ruleset: Ruleset, packet: Packet, hook: Hook = "input") -> tuple[Part, ...]:
+    """Which of the packet's sources do the rules treat alike, and how?
+
+    The parts are exact: every address of `packet.source` is in one of them. `any` without a destination means IPv4 and
+    IPv6, each in parts of its own.
+    """
+    versions = (4, 6) if packet.source == "any" and not packet.destination else (_version(packet),)
+    found = []
+    for version in versions:
+        for ranges, trace in _parts(ruleset, packet, hook, version, (span_of(packet.source, version),)):
+            found.append(Part(sources=tuple(in_words(span, version) for span in ranges), trace=trace))
+    return tuple(found)
+
+
+def _version(packet: Packet) -> int:
+    versions = set()
+    if packet.source != "any":
+        versions.add(ipaddress.ip_network(packet.source.partition("-")[0], strict=False).version)
+    if packet.destination:
+        versions.add(ipaddress.ip_address(packet.destination).version)
+    if len(versions) > 1:
+        raise ValueError(f"{packet.source} and {packet.destination} are not of one IP version")
+    return versions.pop() if versions else 4
+
+
+def _parts(
+    ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges
+) -> list[tuple[Ranges, Trace]]:
+    """Which sources share a trace?"""
+    outcomes = Journey(ruleset, packet, hook, version).run(sources)
+    parts = []
+    for ranges, readings in _cut(outcomes):
+        trace = _trace([outcomes[at] for at in readings], ruleset, version)
+        if trace.verdict == "cannot-tell" and len(parts) < MOST_QUIET:
+            trace = _with_quiet(trace, ruleset, packet, hook, version, ranges)
+        parts.append((ranges, trace))
+    return parts
+
+
+def _with_quiet(  # noqa: PLR0913 - the question once more
+    trace: Trace, ruleset: Ruleset, packet: Packet, hook: Hook, version: int, ranges: Ranges
+) -> Trace:
+    outcomes = Journey(ruleset, packet, hook, version, at_rest=True).run(ranges)
+    quiet = {
+        _trace([outcomes[at] for at in readings], ruleset, version).verdict for _, readings in _cut(outcomes)
+    }
+    return _but(trace, quiet=quiet.pop() if len(quiet) == 1 and quiet != {"cannot-tell"} else None)
+
+
+def _but(trace: Trace, *, quiet: Verdict | None) -> Trace:
+    from dataclasses import replace
+
+    return replace(trace, quiet=quiet)
+
+
+def _cut(outcomes: list[Outcome]) -> Iterable[tuple[Ranges, tuple[int, ...]]]:
+    """Into which parts do the outcomes, whose sources may overlap, cut all sources?"""
+    events: list[tuple[int, int, int]] = []
+    for at, outcome in enumerate(outcomes):
+        for low, high in outcome.flow.sources:
+            events.append((low, 1, at))
+            events.append((high + 1, -1, at))
+    events.sort(key=lambda event: event[0])
+    active: dict[int, int] = {}
+    groups: dict[tuple[int, ...], list[Range]] = {}
+    start = 0
+    for point, step, at in events:
+        if active and point > start:
+            groups.setdefault(tuple(sorted(active)), []).append((start, point - 1))
+        start = point
+        active[at] = active.get(at, 0) + step
+        if not active[at]:
+            del active[at]
+    for readings, ranges in groups.items():
+        yield tidy(ranges), readings
+
+
+def _verdict(outcome: Outcome) -> Verdict:
+    kind = outcome.action.kind
+    return "cannot-tell" if kind == "unknown" else kind  # type: ignore[return-value]
+
+
+def _how(outcome: Outcome, version: int) -> str:
+    kind, _, code = outcome.action.how.partition(" ")
+    if outcome.action.kind != "reject":
+        return ""
+    return ICMPX[version].get(code, outcome.action.how) if kind == "icmpx" else outcome.action.how
+
+
+def _trace(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
+    """Which trace do the readings of one source make?"""
+    readings = sorted(readings, key=lambda outcome: outcome.flow.doubt is not None)
+    first = readings[0]
+    verdicts = {_verdict(outcome) for outcome in readings}
+    why = ""
+    if len(verdicts) > 1 or "cannot-tell" in verdicts:
+        why = _why(readings)
+    elif ruleset.unseen and "accept" in verdicts:
+        why = f"cannot tell: {ruleset.unseen[0]}"
+        verdicts |= {"reject", "drop"}
+    steps = _steps(first)
+    state = first.flow.state
+    port = first.flow.lows[Field.DPORT]
+    refused = first.action.kind in ("reject", "drop")
+    return Trace(
+        verdict="cannot-tell" if why else _verdict(first),
+        how=" or ".join(dict.fromkeys(filter(None, (_how(outcome, version) for outcome in readings)))) if not why else "",
+        why=why,
+        steps=steps,
+        names_port=_names_port(first.visits, refused=refused),
+        author=author(first.visits),
+        redirected=state.rewritten,
+        port=port if port == first.flow.highs[Field.DPORT] else None,
+        readings=tuple(sorted(verdicts - {"cannot-tell"})) if why else (),
+        quiet=None if why else _verdict(first),
+    )
+
+
+def _why(readings: list[Outcome]) -> str:
+    """Which match keeps us from telling?"""
+    for outcome in readings:
+        if outcome.flow.doubt is not None:
+            text = outcome.flow.doubt.text
+            written = text if isinstance(text, str) else render.statement(text)
+            return f"cannot tell because of `{written[:300]}`: {outcome.flow.doubt.why}"
+    for outcome in readings:
+        if outcome.action.kind == "unknown":
+            return f"cannot tell because of `{outcome.action.text[:300]}`: {outcome.action.how}"
+    return "cannot tell: the rules can be read in more than one way"
+
+
+def _names_port(visits: tuple[Visit, ...], *, refused: bool) -> bool:
+    """Does the deciding rule, or a jump that led to it, name the port? A policy never does."""
+    if not visits or visits[-1].rule is None:
+        return not refused and any(visit.names_port for visit in visits)
+    if refused:
+        visits = tuple(visit for visit in visits if (visit.table, visit.hook) == (visits[-1].table, visits[-1].hook))
+    return any(visit.names_port for visit in visits)
+
+
+def _steps(outcome: Outcome) -> tuple[Step, ...]:
+    """Which rules and policies does the trace show?"""
+    visits = outcome.visits
+    last = outcome.action.kind in ("reject", "drop")
+    steps = []
+    for at, visit in enumerate(visits):
+        following = visits[at + 1] if at + 1 < len(visits) else None
+        leaves = following is None or (following.table, following.hook) != (visit.table, visit.hook)
+        steps.append(step(visit, decided=leaves and (following is None or not last)))
+    return tuple(steps)
+
+
+def step(visit: Visit, *, decided: bool) -> Step:
+    """How is one rule on the way shown?"""
+    rule = visit.rule
+    text = f"policy {visit.chain.policy}"
+    if rule is not None:
+        text = rule.text if isinstance(rule.text, str) else render.rule(rule.text)
+    native = rule is None or not isinstance(rule.text, str)
+    return Step(
+        tool="nft" if native and rule is not None else visit.table.tool,
+        family=visit.table.family,
+        table=visit.table.name,
+        chain=visit.chain.name,
+        hook=visit.hook,
+        rule=text,
+        handle=rule.handle if rule else None,
+        index=visit.index,
+        comment=rule.comment if rule else "",
+        counter=rule.counter if rule else None,
+        decided=decided,
+        names_port=visit.names_port,
+    )

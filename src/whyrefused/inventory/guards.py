@@ -1,0 +1,200 @@
+"""Is this text safe to hand to Ansible? Asked of every file of an inventory before the command reads it.
+
+Ansible's own reader expands aliases without bound, keeps the last of two equal keys without a word, and expands
+`web[1:99999999]` to that many hosts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import yaml
+
+from whyrefused.inventory.flaws import shown
+from whyrefused.records import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LARGEST = 5 * 1024 * 1024
+DEEPEST = 50
+MOST_NODES = 500_000
+MOST_ALIASED = 100_000
+MOST_HOSTS = 100_000
+MOST_PROBLEMS = 100
+
+VAULT = "$ANSIBLE_VAULT;"
+SUFFIXES = (".yml", ".yaml", ".json")
+RANGE = re.compile(r"\[([0-9]{1,18}|[A-Za-z]):([0-9]{1,18}|[A-Za-z])(?::[0-9]+)?\]")
+SEXAGESIMAL = re.compile(r"[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+")
+OCTAL = re.compile(r"[-+]?0[0-7]+")
+"""What YAML 1.1, and so Ansible, reads as another number than it looks like."""
+
+PLAIN_TAGS = ("tag:yaml.org,2002:", "!vault", "!unsafe")
+CODE_TAG = "tag:yaml.org,2002:python/"
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's reader where PyYAML was built with it: ten times faster, and its events come without recursion."""
+
+
+class Stop(Exception):  # noqa: N818 - not an error: nothing after this line is read
+    """What was found makes reading on pointless or unsafe."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """A map or a list whose end has not come yet."""
+
+    mapping: bool
+    anchor: str | None
+    size: int = 1
+    key: str | None = None  # of the value that comes next, None when a key comes next
+    keys: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Walk:
+    """One pass over a file's events, in bounded memory and without building anything."""
+
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    anchors: dict[str, int] = field(default_factory=dict)
+    nodes: int = 0
+    aliased: int = 0
+
+    def say(self, message: str, event: yaml.Event, key: str = "") -> None:
+        """Note a problem at this event's line."""
+        path = [frame.key for frame in self.frames if frame.key is not None]
+        place = ".".join([*path, key] if key else path)
+        line = event.start_mark.line + 1 if event.start_mark else None
+        self.problems.append(Problem(message=message, file=self.file, line=line, key=place))
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise Stop
+
+    def take(self, event: yaml.Event) -> None:
+        """What does the next event add?"""
+        if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            frame = self.frames.pop()
+            self._placed(frame.size, frame.anchor)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.NodeEvent):
+            self._node(event)
+
+    def _node(self, event: yaml.NodeEvent) -> None:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            self.say(f"more than {MOST_NODES} values stand in one file", event)
+            raise Stop
+        tag = getattr(event, "tag", None)
+        if tag and tag != "!" and (not tag.startswith(PLAIN_TAGS) or tag.startswith(CODE_TAG)):
+            self.say(f"the tag {shown(tag)} is not for inventories", event)
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+            return
+        self.frames.append(Frame(isinstance(event, yaml.MappingStartEvent), event.anchor))
+        if event.anchor:
+            self.anchors[event.anchor] = 0  # open: an alias to it would be within itself
+        if len(self.frames) > DEEPEST:
+            self.say(f"it is nested deeper than {DEEPEST}", event)
+            raise Stop
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        frame = self.frames[-1] if self.frames else None
+        if event.implicit[0] and self._ambiguous(event.value):
+            self.say(f"YAML 1.1 reads {shown(event.value)} as another number; quote it, or write it out", event)
+        if frame and frame.mapping and frame.key is None:
+            if event.value in frame.keys and event.value != "<<":
+                self.say("this key stands twice in one map; Ansible would keep only the last", event, event.value)
+            frame.keys.add(event.value)
+        self._placed(1, event.anchor, event.value)
+
+    def _ambiguous(self, text: str) -> bool:
+        """Does it matter here that this plain text is no decimal number?"""
+        if not text[:2].strip("+-_")[:1].isdigit():
+            return False
+        keys = [frame.key for frame in self.frames]
+        if "expect" in keys:
+            return bool(SEXAGESIMAL.fullmatch(text))
+        return keys[-1:] == ["ansible_port"] and bool(SEXAGESIMAL.fullmatch(text) or OCTAL.fullmatch(text))
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        size = self.anchors.get(event.anchor or "")
+        if not size:
+            self.say(f"the alias {shown(event.anchor)} stands within itself or for nothing", event)
+            raise Stop
+        self.aliased += size
+        if self.aliased > MOST_ALIASED:
+            self.say(f"its aliases expand to more than {MOST_ALIASED} values", event)
+            raise Stop
+        self._placed(size, None)
+
+    def _placed(self, size: int, anchor: str | None, text: str = "") -> None:
+        """A whole value has come: it is a key, or the value of the key before it."""
+        if anchor:
+            self.anchors[anchor] = size
+        if self.frames:
+            frame = self.frames[-1]
+            frame.size += size
+            if frame.mapping:
+                frame.key = (text or "?") if frame.key is None else None
+
+
+def problems(text: str, file: str, *, must_be_yaml: bool) -> tuple[Problem, ...]:
+    """What in this file must not reach Ansible? A text that is no YAML is INI, unless it must be YAML."""
+    ranges = tuple(_ranges(text, file))
+    if ranges or text.startswith(VAULT):
+        return ranges
+    walk = Walk(file)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            walk.take(event)
+    except Stop:
+        return tuple(walk.problems)
+    except (yaml.YAMLError, ValueError) as error:
+        if not must_be_yaml or _is_json(text):
+            return ()
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or "characters that YAML does not know"
+        return (Problem(message=f"this is not YAML: {reason}", file=file, line=mark.line + 1 if mark else None),)
+    # An INI file can be read as one YAML text, never as a map or a list of its own.
+    return tuple(walk.problems)
+
+
+def _is_json(text: str) -> bool:
+    """Is this JSON that is no YAML (tabs)? Ansible reads it."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def too_many_hosts(text: str) -> bool:
+    """Would the ranges in this text (`web[1:50]`) expand to more hosts than a fleet has?"""
+    total, product, end = 0, 1, 0
+    for found in RANGE.finditer(text):
+        between = text[end : found.start()]
+        if end and not between.isspace() and " " not in between and "\n" not in between and "," not in between:
+            total -= product
+        else:
+            product = 1
+        first, last = found.groups()
+        product *= max(1, int(last) - int(first) + 1) if first.isdigit() and last.isdigit() else 26
+        total += product
+        end = found.end()
+        if total > MOST_HOSTS:
+            return True
+    return False
+
+
+def _ranges(text: str, file: str) -> Iterator[Problem]:
+    if not RANGE.search(text):
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if "[" in line and too_many_hosts(line):
+            yield Problem(message=f"its ranges expand to more than {MOST_HOSTS} hosts", file=file, line=number)

@@ -1,0 +1,151 @@
+"""Who is in the inventory, how is each reached, and what must be true of each?"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from whyrefused.inventory import command, levels, locate
+from whyrefused.inventory.connection import BECOME_PASSWORD
+from whyrefused.inventory.flaws import inert, nearest, shown
+from whyrefused.inventory.judging import EXPECT, Judging, wanted
+from whyrefused.inventory.sources import read, readable
+from whyrefused.records import BadInput, Inventory, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from whyrefused.inventory.command import Export
+    from whyrefused.inventory.levels import Tree
+    from whyrefused.inventory.sources import Source
+    from whyrefused.records import Host
+
+LONGEST_MESSAGE = 600
+
+
+def load(
+    sources: Sequence[str],
+    *,
+    limit: Sequence[str] = (),
+    vault: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+) -> Inventory:
+    """What should be true, by these sources? Raises BadInput with every problem at once.
+
+    `limit` holds Ansible host patterns, `vault` what Ansible takes as --vault-id: `[LABEL@]FILE`.
+    """
+    files, problems = read(sources)
+    _stop(*problems, *_arguments(sources, vault))
+    whole, limited = _exports(sources, limit, vault, environ)
+    tree = _tree(whole, sources)
+    chosen = _tree(limited, sources).hosts.keys() if limited else tree.hosts.keys()
+    _stop(*_nobody(tree, sources))
+    _stop(*_unmatched(tree, chosen, limit))
+    inventory, problems = judge(tree, sources, environ, files)
+    _stop(*problems)
+    return Inventory(
+        sources=tuple(sources),
+        hosts=inventory,
+        groups=dict(tree.members),
+        selected=tuple(host for host in tree.hosts if host in chosen),
+        warnings=tuple(_warnings(tree, inventory, limited)),
+    )
+
+
+def judge(
+    tree: Tree, given: Sequence[str], environ: Mapping[str, str], files: Sequence[Source] = ()
+) -> tuple[Mapping[str, Host], tuple[Problem, ...]]:
+    """Which hosts are in these levels, and what is wrong with them? Pure, but it looks whether key files are there."""
+    judging = Judging(tree, environ, readable)
+    hosts = judging.hosts()
+    several = [source for source in files if EXPECT in source.text]
+    if not judging.complaints and len(several) < 2:  # noqa: PLR2004 - nothing can stand in two files
+        return hosts, ()
+    locator = locate.locator(files)
+    fallback = given[0] if len(given) == 1 else ""
+    problems = [*judging.problems(locator, fallback), *_replaced(tree, locator)]
+    return hosts, tuple(sorted(problems, key=lambda problem: (problem.file, problem.line or 0, problem.key)))
+
+
+def _stop(*problems: Problem) -> None:
+    if problems:
+        raise BadInput(*map(_inert, problems))
+
+
+def _inert(problem: Problem) -> Problem:
+    return Problem(
+        message=inert(problem.message)[:LONGEST_MESSAGE],
+        file=inert(problem.file),
+        line=problem.line,
+        key=inert(problem.key)[:LONGEST_MESSAGE],
+    )
+
+
+def _arguments(given: Sequence[str], vault: Sequence[str]) -> Iterator[Problem]:
+    if not given:
+        yield Problem(message="no inventory is given")
+    for identity in vault:
+        if identity.rpartition("@")[2] == "prompt":
+            yield Problem(message=f"--vault-id {shown(identity)}: nobody is asked for a password; name a file")
+
+
+def _exports(
+    given: Sequence[str], limit: Sequence[str], vault: Sequence[str], environ: Mapping[str, str]
+) -> tuple[Export, Export | None]:
+    """What is in the whole inventory, and what within --limit? Both are asked at once: each costs most of a second."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        whole = pool.submit(command.export, given, vault=vault, environ=environ)
+        limited = pool.submit(command.export, given, limit=limit, vault=vault, environ=environ) if limit else None
+        return whole.result(), limited.result() if limited else None
+
+
+def _tree(export: Export, given: Sequence[str]) -> Tree:
+    try:
+        return levels.parse(export.text, wanted)
+    except levels.NotAnExport as error:
+        raise BadInput(_inert(Problem(message=str(error), file=given[0] if len(given) == 1 else ""))) from None
+
+
+def _nobody(tree: Tree, given: Sequence[str]) -> Iterator[Problem]:
+    if not tree.hosts:
+        yield Problem(message="no host is in this inventory", file=", ".join(given))
+
+
+def _unmatched(tree: Tree, chosen: object, limit: Sequence[str]) -> Iterator[Problem]:
+    if not chosen:
+        pattern = ",".join(limit)
+        yield Problem(
+            message=f"--limit {shown(pattern)} leaves no host of this inventory"
+            f"{nearest(pattern, (*tree.hosts, *tree.groups))}"
+        )
+
+
+def _replaced(tree: Tree, locator: locate.Locator) -> Iterator[Problem]:
+    """Which level declares `expect` in two places? Ansible keeps one of them and drops the other without a word."""
+    for kind, name in sorted({*locator.maps, *(who for who, _ in locator.lines)}):
+        places = sorted({(place.file, place.line) for place in locator.all((kind, name), (EXPECT,))})
+        if len(places) > 1 and name in (tree.groups if kind == "groups" else tree.hosts):
+            first = ", ".join(f"{file}:{line}" for file, line in places[:-1])
+            file, line = places[-1]
+            yield Problem(
+                message=f"stands in {first} too; of one level Ansible keeps only one, so write them as one",
+                file=file,
+                line=line,
+                key=f"{kind}.{name}.{EXPECT}",
+            )
+
+
+def _warnings(tree: Tree, hosts: Mapping[str, Host], limited: Export | None) -> Iterator[str]:
+    for pattern in limited.unmatched if limited else ():
+        yield f"--limit: {shown(pattern)} names nobody"
+    unchecked = [name for name, host in hosts.items() if not host.connection.host_key_checking]
+    if unchecked:
+        yield f"host keys are not checked for {counted(unchecked)}"
+    for name in sorted(tree.names.intersection(BECOME_PASSWORD)):
+        yield f"{name} is not used: `sudo -n` runs without a password or not at all"
+
+
+def counted(names: Sequence[str]) -> str:
+    """How are many names said shortly?"""
+    return names[0] if len(names) == 1 else f"{len(names)} hosts ({names[0]}, …)"

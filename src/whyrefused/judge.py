@@ -1,0 +1,100 @@
+"""Is each item as declared, and why not? Items + evidence -> results and findings. Pure.
+
+A check is two plain functions of `checks/test_….py`: `look(declared, evidence)`, which says what the host shows or
+raises `CouldNotLook`, and the test itself, which asserts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from whyrefused.diagnose import Failure, diagnose, first_of
+from whyrefused.records import CouldNotLook, Result, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from whyrefused.evidence import Evidence
+    from whyrefused.plan.items import Item
+    from whyrefused.records import Finding, Inventory, Outcome
+
+NOT_RUN = "not run: the run was cut short"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One item to be judged, and the two functions of its check."""
+
+    id: str
+    item: Item
+    look: Callable[[Any, Evidence], Seen] | None  # None: the test alone decides
+    test: Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What became of one item."""
+
+    question: Question
+    outcome: Outcome
+    seen: Seen | None
+    why: str = ""  # of an error or a skip
+    miss: Exception | None = None  # what `look` raised, for the fixture to raise again
+
+
+def judge(question: Question, evidence: Evidence, skip: type[BaseException]) -> Judged:
+    """Is this item as declared? `skip` is the exception by which a check says that it does not apply."""
+    seen = None
+    try:
+        if question.look is None:
+            question.test(declared=question.item)
+            return Judged(question=question, outcome="passed", seen=None)
+        seen = question.look(question.item, evidence)
+        question.test(declared=question.item, seen=seen)
+    except AssertionError:
+        return Judged(question=question, outcome="failed", seen=seen)
+    except skip as reason:
+        return Judged(question=question, outcome="skipped", seen=seen, why=str(reason), miss=_as_exception(reason))
+    except CouldNotLook as miss:
+        return Judged(question=question, outcome="error", seen=seen, why=miss.why, miss=miss)
+    except Exception as fault:  # noqa: BLE001 - one host's surprise is that host's error, never the fleet's
+        why = f"the check itself failed: {type(fault).__name__}: {fault}"
+        return Judged(question=question, outcome="error", seen=seen, why=why, miss=CouldNotLook(why))
+    return Judged(question=question, outcome="passed", seen=seen)
+
+
+def _as_exception(reason: BaseException) -> Exception | None:
+    return reason if isinstance(reason, Exception) else None
+
+
+def explain(inventory: Inventory, judged: Iterable[Judged], evidence: Evidence) -> tuple[Finding, ...]:
+    """Which findings explain the failures?"""
+    failures = [
+        Failure(id=one.question.id, item=one.question.item, seen=one.seen)
+        for one in judged
+        if one.outcome == "failed" and one.seen is not None
+    ]
+    return diagnose(inventory, failures, evidence)
+
+
+def result(one: Judged, findings: Iterable[Finding]) -> Result:
+    """How does the report tell this item?"""
+    item, seen = one.question.item, one.seen
+    plain = Result(
+        id=one.question.id,
+        host=item.host,
+        check=item.check,
+        subject=item.subject,
+        outcome=one.outcome,
+        expected=item.wanted,
+        observed=one.why or (seen.said if seen else ""),
+        evidence=seen.lines if seen else (),
+        finding=first_of(findings, one.question.id) if one.outcome == "failed" else None,
+    )
+    if not hasattr(item, "destination"):
+        return plain
+    return replace(
+        plain, client=item.host, server=item.server, destination=item.destination, port=item.port,
+        symptom=seen.symptom if seen else None,
+    )  # fmt: skip

@@ -1,0 +1,256 @@
+"""pytest's hooks, and nothing else: the wiring between pytest and a run.
+
+Loaded in every pytest run of its environment, so it imports nothing heavy; what it needs is loaded with the first
+check that is collected.
+"""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from whyrefused.audit import Audit, Verdicts
+    from whyrefused.records import Run, Seen
+
+CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "headroom", "forwards", "browses",
+          "configured_in", "as")  # fmt: skip
+STATE = pytest.StashKey["State"]()
+
+
+class State:
+    """What one pytest process knows of the run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.audit: Audit | None = None
+        self.problem: str | None = None  # what is wrong with the inventory or the command line
+        self.verdicts: Verdicts | None = None
+        self.outcomes: dict[str, str] = {}
+        self.foreign: dict[str, tuple[str, str, str]] = {}
+        self.run: Run | None = None
+        self.unwritten: list[str] = []
+        self.shared: str | None = None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our options; testinfra's and pytest-html's mean here what they mean there."""
+    group = parser.getgroup("whyrefused", "why was the connection refused?")
+    add = group.addoption
+    add("--inventory", action="append", metavar="PATH", help="Ansible inventory; may be given again")
+    add("--limit", action="append", metavar="PATTERN", help="Ansible host pattern: only these hosts")
+    add("--forks", type=int, metavar="N", help="hosts visited at once (32)")
+    add("--connect-timeout", type=float, default=4.0, metavar="S", help="seconds for one TCP connect of a path (4)")
+    add("--host-timeout", type=float, default=60.0, metavar="S", help="seconds that one host may take in all (60)")
+    add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
+    add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
+    add("--evidence", metavar="FILE", help="judge saved evidence; no connection is made")
+    add("--vault-id", action="append", default=[], metavar="ID", help="passed to ansible-inventory")
+    add("--vault-password-file", action="append", default=[], metavar="FILE", help="passed to ansible-inventory")
+    parser.addini("whyrefused_inventory", "inventory where --inventory is not given", type="args", default=[])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | pytest.ExitCode | None:
+    """Find pytest's configuration where it would be without our options.
+
+    pytest looks for its rootdir before it knows any plugin's options, and so takes the value of `--inventory PATH` for
+    a test path: run from a project's folder, that project's configuration would not be read. `--inventory=PATH` is not
+    mistaken, so the run is started again with its options written that way.
+    """
+    given = list(config.invocation_params.args)
+    joined = unmistakable(given, config.option.file_or_dir)
+    return None if joined == given else pytest.main(joined)
+
+
+def unmistakable(given: list[str], tests: list[str]) -> list[str]:
+    """Which command line says the same with no option's value standing alone? Only values that are paths matter.
+
+    >>> unmistakable(["-x", "--inventory", "/", "checks"], ["checks"])
+    ['-x', '--inventory=/', 'checks']
+    """
+    joined: list[str] = []
+    for word in given:
+        if joined and _alone(joined[-1], word) and word not in tests:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _alone(option: str, word: str) -> bool:
+    return option.startswith("--") and "=" not in option and not word.startswith("-") and Path(word).exists()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each check is a mark too."""
+    config.stash[STATE] = State(config)
+    for name in (*CHECKS, "paths"):
+        config.addinivalue_line("markers", f"{name}: items of the check `{'connects' if name == 'paths' else name}`")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item] | None:
+    """A check of which the inventory declares nothing has no items, not even a skipped one."""
+    if not name.startswith("test_") or "declared" not in getattr(getattr(obj, "__code__", None), "co_varnames", ()):
+        return None
+    from whyrefused import wiring  # noqa: PLC0415 - the first check is collected: now it is needed
+
+    return None if wiring.parameters(collector.config.stash[STATE], _check_of(collector)) else []
+
+
+def _check_of(module: pytest.Collector) -> str:
+    return module.path.stem.removeprefix("test_")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every declared item becomes an item of pytest; testinfra's `host` gets the hosts of the inventory."""
+    state = metafunc.config.stash[STATE]
+    if "declared" in metafunc.fixturenames:
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        check = _check_of(metafunc.definition)
+        metafunc.parametrize("declared", wiring.parameters(state, check))
+    elif "_testinfra_host" in metafunc.fixturenames and metafunc.config.getoption("inventory"):
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.feed_testinfra(state)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """A wrong inventory ends the run here, before any connection."""
+    state = config.stash[STATE]
+    if state.problem:
+        raise pytest.UsageError(state.problem)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    """Which inventory is it, and how much of it?"""
+    audit = config.stash[STATE].audit
+    if audit is None:
+        return None
+    hosts, items = len(audit.inventory.selected), len(audit.items)
+    return f"inventory: {', '.join(audit.inventory.sources)} ({hosts} hosts, {items} items declared)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """All hosts of the selected items are visited here, at once, before the first item runs."""
+    state = session.config.stash[STATE]
+    if state.audit and not session.config.option.collectonly and not session.testsfailed:
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.visit(state, session.items)
+    return (yield)
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - whyrefused.evidence.Evidence, loaded late
+    """What is known of all hosts of this run."""
+    audit = request.config.stash[STATE].audit
+    return audit.evidence if audit else None
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest, declared: object) -> Seen:  # noqa: ARG001 - the item it belongs to
+    """What the check looks at. What could not be looked at ends the item as an error; here, so that it is one."""
+    audit = request.config.stash[STATE].audit
+    judged = audit.judged(request.node.nodeid) if audit else None
+    if judged is None:
+        pytest.skip("not visited")
+    if judged.miss is not None:
+        raise judged.miss
+    assert judged.seen is not None
+    return judged.seen
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Our failures have no traceback: wanted, saw, cause, fix."""
+    report = yield
+    audit = item.config.stash[STATE].audit
+    judged = audit.judged(report.nodeid) if audit else None
+    if judged is not None and audit is not None:
+        report.whyrefused = judged.outcome  # type: ignore[attr-defined] - TestReport takes extra attributes
+        if report.failed and call.excinfo is not None:
+            from whyrefused import wiring  # noqa: PLC0415 - as above
+
+            report.longrepr = wiring.told(audit.verdicts, report.nodeid)
+    return report
+
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """From here on outcomes are counted."""
+    session.config.pluginmanager.register(Counter(session.config), "whyrefused-counter")
+
+
+class Counter:
+    """Counts how each item ended, ours and others, in the process that sees them all."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._state = config.stash[STATE]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """How did this phase of an item end?"""
+        ours = hasattr(report, "whyrefused")
+        outcome = "error" if report.failed and report.when != "call" else report.outcome
+        if report.when == "call" or outcome != "passed":
+            if ours:
+                self._state.outcomes[report.nodeid] = outcome
+            else:
+                self._state.foreign[report.nodeid] = (report.nodeid, outcome, report.longreprtext)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's WorkerController
+        """The workers of pytest-xdist share what the hosts said: one visit, whatever their number."""
+        if self._state.shared is None:
+            self._state.shared = tempfile.mkdtemp(prefix="whyrefused-")
+        node.workerinput["whyrefused"] = self._state.shared
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - as above
+        """What did a worker find? All find the same."""
+        packed = getattr(node, "workeroutput", {}).get("whyrefused")
+        if packed and self._state.verdicts is None:
+            self._state.verdicts = pickle.loads(base64.b64decode(packed))  # noqa: S301 - our own process wrote it
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The reports are written; a run that checked nothing is not green."""
+    state = session.config.stash[STATE]
+    if state.audit and state.verdicts is None:
+        state.verdicts = state.audit.verdicts
+    if hasattr(session.config, "workeroutput"):
+        if state.verdicts:
+            session.config.workeroutput["whyrefused"] = base64.b64encode(pickle.dumps(state.verdicts)).decode()
+    elif state.verdicts and state.verdicts.results and not session.config.option.collectonly:
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.report(state, session)
+    if state.shared:
+        shutil.rmtree(state.shared, ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The findings, and the sentence in which a run ends."""
+    state = terminalreporter.config.stash[STATE]
+    if state.run is not None:
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        for line in wiring.closing(state):
+            terminalreporter.write_line(line)

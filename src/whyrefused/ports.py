@@ -1,0 +1,90 @@
+"""Who listens on a port of a host, and who owns the socket? Pure; every "nobody" is proved by two sources."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from whyrefused.probes.listeners import Listener
+from whyrefused.probes.units import suffixed
+from whyrefused.records import CouldNotLook
+
+if TYPE_CHECKING:
+    from whyrefused.evidence import HostEvidence
+    from whyrefused.probes.proc_net import Entry
+    from whyrefused.probes.units import Unit
+
+SS, PROC = "ss -Htulnpe", "/proc/net"
+
+
+def table(host: HostEvidence) -> tuple[tuple[Listener, ...], str]:
+    """Which sockets listen, and who said so? ss, or where it is not there the kernel's own table, which knows less."""
+    try:
+        return host.listeners, SS
+    except CouldNotLook as miss:
+        if "not installed" not in miss.why:
+            raise
+        return tuple(_from_proc(entry) for entry in host.open_ports), PROC
+
+
+def _from_proc(entry: Entry) -> Listener:
+    return Listener(
+        protocol=entry.protocol, address=entry.address, port=entry.port, device="", v6only=None, backlog=0, queued=0,
+        unit=None, processes=(), line=entry.line,
+    )  # fmt: skip
+
+
+def on_port(host: HostEvidence, protocol: str, port: int) -> tuple[tuple[Listener, ...], str]:
+    """Who listens on this port, and who said so?
+
+    Raises `CouldNotLook` where ss shows nobody and the kernel's own table somebody: then neither is believed.
+    """
+    rows, source = table(host)
+    found = tuple(row for row in rows if (row.protocol, row.port) == (protocol, port))
+    if not found:
+        other = [entry for entry in host.open_ports if (entry.protocol, entry.port) == (protocol, port)]
+        if other:
+            raise CouldNotLook(f"{host.name}: contradiction: ss shows nobody on {port}/{protocol}, but {other[0].line}")
+    return found, source
+
+
+def owned(listener: Listener, unit: Unit, socket: Unit | None) -> bool | None:
+    """Does this unit own the socket? None where the login may not see who does.
+
+    By the control group the socket was made in (ss -e), else by the main process. An instance owns it for its
+    template (postgresql@15-main for postgresql); a socket that systemd itself holds belongs to the unit's socket unit.
+    """
+    by_systemd = any(pid == 1 for _, pid in listener.processes) or listener.unit == "init.scope"
+    if by_systemd:
+        return bool(socket and socket.active == "active")
+    if listener.unit:
+        return listener.unit in {unit.id, unit.name} or _instance(listener.unit, unit.id)
+    if listener.processes:
+        return unit.main_pid in {pid for _, pid in listener.processes} or (None if listener.unit is None else False)
+    return None if listener.unit is None else False
+
+
+def _instance(owner: str, unit: str) -> bool:
+    return bool(re.fullmatch(re.escape(unit.removesuffix(".service")) + r"@.*\.service", owner))
+
+
+def owner_words(listener: Listener) -> str:
+    """Who holds the socket, in words? Its unit, else its process."""
+    names = sorted({name for name, _ in listener.processes})
+    return listener.unit or (", ".join(names) if names else "a process that the login may not see")
+
+
+def socket_of(host: HostEvidence, unit: str) -> Unit | None:
+    """Which socket unit may hold this service's port? The one of the same name, where it is loaded."""
+    name = suffixed(unit).removesuffix(".service") + ".socket"
+    try:
+        found = host.unit(name)
+    except CouldNotLook:
+        return None
+    return found if found.load == "loaded" else None
+
+
+def of_unit(host: HostEvidence, name: str) -> tuple[Listener, ...]:
+    """Which sockets does this unit hold?"""
+    unit, socket = host.unit(name), socket_of(host, name)
+    return tuple(row for row in table(host)[0] if owned(row, unit, socket))

@@ -1,0 +1,65 @@
+"""One file per question to a host: its shell text beside its parser.
+
+A probe is a module of this folder with
+
+- a docstring whose first line says what is asked;
+- `SOURCE`: the command as an operator would type it, quoted beside every line of evidence;
+- `SECONDS` and `BYTES`: how long it may take and how much it may print, on the host;
+- `SIDE_BY_SIDE`: whether it may be slow (names, connections) and so runs beside the others;
+- `fragment(asked) -> str`: POSIX sh for what is asked, a sorted tuple of arguments (empty where there are none);
+- `parse(frame) -> value`: what the frame says. Raises `Unreadable` where it is not what the probe prints.
+
+Every fragment only reads. `$S` in front of a command stands for `sudo -n` where the inventory asks to become root.
+The modules are found because they are here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.records import Frame
+
+
+class Unreadable(ValueError):  # noqa: N818 - the reason as it is shown
+    """A frame that is not what its probe prints: what depends on it could not be looked at."""
+
+
+class Probe(Protocol):
+    """The shape of a module of this folder."""
+
+    __name__: str
+    SOURCE: str
+    SECONDS: int
+    BYTES: int
+    SIDE_BY_SIDE: bool
+
+    def fragment(self, asked: tuple[str, ...]) -> str:
+        """Which shell text asks a host this?"""
+
+    def parse(self, frame: Frame) -> Any:  # noqa: ANN401 - each probe has its own records
+        """What does the frame say? Raises `Unreadable`."""
+
+
+@cache
+def registry() -> Mapping[str, Probe]:
+    """Which probes are there? By name, sorted."""
+    return {
+        found.name: cast("Probe", importlib.import_module(f"{__name__}.{found.name}"))
+        for found in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name)
+        if not found.name.startswith("_") and not found.ispkg
+    }
+
+
+def failed(frame: Frame, source: str, seconds: int) -> str:
+    """Why did the probe's command not answer? Its status, and its own last words."""
+    words = next((line.strip() for line in reversed(frame.text.splitlines()) if line.strip()), "")
+    reason = {124: f"no answer within {seconds} s", 126: "not permitted", 127: "not installed"}.get(
+        frame.status, f"exit status {frame.status}"
+    )
+    return f"{source}: {reason}" + (f" ({words[:200]})" if words else "")

@@ -1,0 +1,154 @@
+"""Does each declared path really connect, dialled from its client?
+
+The host dials with what it has, python3 or perl: both tell errno as a number, which text does not. Rows printed, tab
+between the words, `KEY` being `HOST PORT`:
+
+    KEY name EAI_NONAME MILLISECONDS                        the name has no address
+    KEY try ADDRESS WORD MILLISECONDS SOURCE TYPE/CODE/OFFENDER
+                    WORD: ok, CLOSED (taken, then closed without a byte), or errno's name; the ICMP error or -
+    KEY end
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import Unreadable, failed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.records import Frame, Symptom
+
+SOURCE = "connect(2)"
+SECONDS = 45
+BYTES = 1048576
+SIDE_BY_SIDE = True
+
+NO_DIALLER = "neither python3 nor perl is there to dial with"
+
+# A refusal by ICMP is a firewall's, or a router's word that there is no way (RFC 792, RFC 4443).
+SYMPTOMS: Mapping[str, Symptom] = {
+    "ok": "connected",
+    "CLOSED": "reset",
+    "ECONNRESET": "reset",
+    "ECONNREFUSED": "refused",
+    "ETIMEDOUT": "timed-out",
+    "EHOSTUNREACH": "unreachable",
+    "ENETUNREACH": "unreachable",
+    "EHOSTDOWN": "unreachable",
+    "ENETDOWN": "unreachable",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One connect to one address."""
+
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    word: str  # ok, CLOSED or errno's name
+    milliseconds: int
+    source: str  # the client's own address on this way; empty where it got none
+    icmp: tuple[int, int, str] | None  # type, code and sender of the ICMP error that ended it
+    line: str
+
+    @property
+    def symptom(self) -> Symptom:
+        """Which of spec.md's symptoms is it?
+
+        EACCES is "administratively prohibited" over IPv6 (the kernel's icmpv6 table) and a local denial over IPv4.
+        """
+        if self.word == "EACCES" and self.address.version == 6:  # noqa: PLR2004 - IP version
+            return "unreachable"
+        return SYMPTOMS.get(self.word, "local-error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """One path, dialled as a program does it: the addresses of the name in turn, until one connects."""
+
+    tries: tuple[Try, ...]
+    no_name: str  # EAI_… where the name had no address, else empty
+    lines: tuple[str, ...]
+
+    @property
+    def last(self) -> Try | None:
+        """The try that decided."""
+        return self.tries[-1] if self.tries else None
+
+    @property
+    def symptom(self) -> Symptom:
+        """What does the program on this way see?"""
+        return self.tries[-1].symptom if self.tries else "dns-failure"
+
+
+def key(host: str, port: int) -> str:
+    """How is this path named among what a host is asked?"""
+    return f"{host} {port}"
+
+
+@cache
+def _program(name: str) -> str:
+    return (files("whyrefused.probes") / "remote" / name).read_text()
+
+
+def fragment(asked: tuple[str, ...]) -> str:
+    """Which shell text dials these? The first argument is the seconds for one connect, the others are keys."""
+    arguments = " ".join(map(shlex.quote, asked))
+    python, perl = shlex.quote(_program("dial.py")), shlex.quote(_program("dial.pl"))
+    return (
+        "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
+        f"exec $p -ISc {python} {arguments}; fi; done; "
+        f"if command -v perl >/dev/null 2>&1; then exec perl -e {perl} {arguments}; fi; "
+        f"echo '{NO_DIALLER}'; exit 127"
+    )
+
+
+def parse(frame: Frame) -> Mapping[str, Dial]:
+    """What became of each path? One that did not end in time is left out: it was not looked at."""
+    if frame.status != 0:
+        raise Unreadable(failed(frame, SOURCE, SECONDS))
+    rows: dict[str, list[list[str]]] = {}
+    ended = []
+    for line in frame.text.splitlines():
+        name, _, words = line.partition("\t")
+        rows.setdefault(name, []).append(words.split("\t"))
+        if words == "end":
+            ended.append(name)
+    return {name: _dial(rows[name]) for name in ended}
+
+
+def _dial(rows: list[list[str]]) -> Dial:
+    names = [row[1] for row in rows if row[0] == "name" and len(row) > 1]
+    return Dial(
+        tries=tuple(_try(row) for row in rows if row[0] == "try"),
+        no_name=names[0] if names else "",
+        lines=tuple(" ".join(row) for row in rows if row != ["end"]),
+    )
+
+
+def _try(row: list[str]) -> Try:
+    try:
+        _, address, word, took, source, icmp = row
+        return Try(
+            address=ipaddress.ip_address(address.partition("%")[0]),
+            word=word,
+            milliseconds=int(took),
+            source="" if source == "-" else source.partition("%")[0],
+            icmp=_icmp(icmp),
+            line=" ".join(row),
+        )
+    except ValueError as error:
+        raise Unreadable(f"{SOURCE}: not understood: {' '.join(row)[:120]!r}") from error
+
+
+def _icmp(words: str) -> tuple[int, int, str] | None:
+    if words == "-":
+        return None
+    icmp, code, sender = words.split("/")
+    return int(icmp), int(code), str(ipaddress.ip_address(sender))

@@ -1,0 +1,47 @@
+"""Which machine answered, and as whom were we there?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import Unreadable
+
+if TYPE_CHECKING:
+    from whyrefused.records import Frame
+
+SOURCE = "uname -n; id -u; cat /proc/sys/kernel/random/boot_id"
+SECONDS = 5
+BYTES = 4096
+SIDE_BY_SIDE = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A host's own word on who it is."""
+
+    hostname: str
+    uid: int  # of the login; 0 is root
+    boot: str  # changes with every boot; empty where /proc does not tell
+    os: str = ""  # ID= of os-release(5): debian, fedora, …
+    visitor: str = ""  # the address that our SSH connection came from, as the host sees it
+    reached: str = ""  # the host's own address that it came to
+
+
+def fragment(_asked: tuple[str, ...]) -> str:
+    """Which shell text asks a host who it is?"""
+    return (
+        "uname -n; id -u; read b </proc/sys/kernel/random/boot_id; echo \"$b\"; "
+        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"'
+    )
+
+
+def parse(frame: Frame) -> Identity:
+    """Who is it? Lines: node name, effective user id, boot id, os-release ID, SSH_CONNECTION of sshd(8)."""
+    lines = [*frame.text.split("\n"), "", "", "", "", ""]
+    if not lines[0] or not lines[1].isdigit():
+        raise Unreadable(f"uname -n; id -u: not understood: {frame.text[:80]!r}")
+    visitor, _, reached, _ = (lines[4].split() + ["", "", "", ""])[:4]
+    return Identity(
+        hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached
+    )

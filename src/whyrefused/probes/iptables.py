@@ -1,0 +1,58 @@
+"""Which iptables rules and sets are loaded, in either backend and family?"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import Unreadable
+from whyrefused.probes.nft import KERNEL_HAS_NONE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.records import Frame
+
+SOURCE = "iptables-save; ip6tables-save"
+SECONDS = 10
+BYTES = 4194304
+SIDE_BY_SIDE = False
+
+HEAD = re.compile(r"== (\S+(?: save)?)")
+TAIL = re.compile(r"== status (\d+)")
+
+# The legacy programs are asked only where the kernel has the old tables, for asking would load the module.
+FRAGMENT = (
+    'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; $S "$@" 2>&1; echo "== status $?"; }; '
+    "l=; [ ! -e /proc/net/ip_tables_names ] || l=yes; [ ! -e /proc/net/ip6_tables_names ] || l=yes; "
+    f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
+    'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
+    'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; fi; '
+    "if grep -qs '^ip_set ' /proc/modules || [ -d /sys/module/ip_set ]; then one ipset save; fi; true"
+)
+
+
+def fragment(_asked: tuple[str, ...]) -> str:
+    """Which shell text asks for iptables' rules and the sets they name?"""
+    return FRAGMENT
+
+
+def parse(frame: Frame) -> Mapping[str, str]:
+    """Which rules? The text of each program that is there, by its name; one that failed raises `Unreadable`."""
+    saves: dict[str, str] = {}
+    name, lines = "", list[str]()
+    for line in frame.text.splitlines():
+        head, tail = HEAD.fullmatch(line), TAIL.fullmatch(line)
+        if tail:
+            if tail[1] != "0":
+                raise Unreadable(f"{name}: exit status {tail[1]} ({' '.join(lines[-1:])[:200]})")
+            saves[name] = "\n".join(lines) + "\n"
+            name = ""
+        elif head:
+            name, lines = head[1], []
+        else:
+            lines.append(line)
+    if name:
+        raise Unreadable(f"{name}: cut short")
+    return saves
+

@@ -1,0 +1,105 @@
+"""Which sockets listen, on which address, and which unit owns each?"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from whyrefused.probes import Unreadable, failed
+
+if TYPE_CHECKING:
+    from whyrefused.records import Frame
+
+SOURCE = "ss -Htulnpe"
+SECONDS = 10
+BYTES = 1048576
+SIDE_BY_SIDE = False
+
+UNIT = re.compile(r"/([^/]+\.(?:service|socket|scope|slice))(?=/|$)")
+USER = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+),fd=(\d+)\)')
+COLUMNS = 6  # Netid State Recv-Q Send-Q Local:Port Peer:Port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One listening socket as ss(8) prints it."""
+
+    protocol: Literal["tcp", "udp"]
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    port: int
+    device: str  # set by SO_BINDTODEVICE, else empty
+    v6only: bool | None  # only of ::, whether IPv4 is left out (ipv6(7) IPV6_V6ONLY); None where not told
+    backlog: int  # Send-Q of a listening TCP socket: the accept queue's length
+    queued: int  # Recv-Q of a listening TCP socket: connections waiting to be accepted
+    unit: str | None  # the unit whose control group the socket was made in; None where not told
+    processes: tuple[tuple[str, int], ...]  # (name, pid); empty where the login may not see them
+    line: str  # as printed
+
+
+def fragment(_asked: tuple[str, ...]) -> str:
+    """Which shell text asks for the listeners?"""
+    return "$S ss -H -t -u -l -n -p -e"
+
+
+def parse(frame: Frame) -> tuple[Listener, ...]:
+    """Which sockets listen? Lines of other protocols and lines not understood as sockets raise `Unreadable`."""
+    if frame.status != 0:
+        raise Unreadable(failed(frame, SOURCE, SECONDS))
+    return tuple(_listener(line) for line in frame.text.splitlines() if line.strip())
+
+
+def _listener(line: str) -> Listener:
+    columns = line.split(None, COLUMNS)
+    if len(columns) < COLUMNS or columns[0] not in {"tcp", "udp"}:
+        raise Unreadable(f"{SOURCE}: not understood: {line[:120]!r}")
+    local, _, port = columns[4].rpartition(":")
+    details = columns[6] if len(columns) > COLUMNS else ""
+    address, device, star = _address(local)
+    try:
+        return Listener(
+            protocol="tcp" if columns[0] == "tcp" else "udp",
+            address=ipaddress.ip_address(address),
+            port=int(port),
+            device=device,
+            v6only=_v6only(star=star, address=address, details=details),
+            backlog=int(columns[3]),
+            queued=int(columns[2]),
+            unit=_unit(details),
+            processes=tuple((name, int(pid)) for name, pid, _ in USER.findall(_users(details))),
+            line=" ".join(line.split()),
+        )
+    except ValueError as error:
+        raise Unreadable(f"{SOURCE}: not understood: {line[:120]!r}") from error
+
+
+def _address(local: str) -> tuple[str, str, bool]:
+    """`*`, `0.0.0.0%eth1`, `[::]`, `[fe80::1]%eth0` -> address, device, whether ss printed a star."""
+    text, _, device = local.partition("%")
+    text = text.strip("[]")
+    return ("::" if text == "*" else text), device.rstrip("]"), text == "*"
+
+
+def _v6only(*, star: bool, address: str, details: str) -> bool | None:
+    """ss prints `*` for a dual-stack socket since iproute2 4.x, and v6only:N with -e where the kernel tells it."""
+    if address != "::":
+        return None
+    flag = re.search(r"(?:^|\s)v6only:([01])(?=\s|$)", details)
+    if star:
+        return False
+    return flag[1] == "1" if flag else None
+
+
+def _users(details: str) -> str:
+    """Only the part in which processes stand: what follows it is not the processes' to write."""
+    start = details.find("users:((")
+    return details[start:] if start >= 0 else ""
+
+
+def _unit(details: str) -> str | None:
+    group = re.search(r"(?:^|\s)cgroup:(\S+)", details[details.rfind(")") + 1 :])
+    if not group:
+        return None
+    units = [unit for unit in UNIT.findall(group[1]) if unit.endswith((".service", ".scope"))]
+    return units[0] if units else ""

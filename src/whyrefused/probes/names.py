@@ -1,0 +1,82 @@
+"""Which addresses do the names have, through the host's own resolver order?"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.records import Frame
+
+SOURCE = "getent ahosts"
+SECONDS = 15
+BYTES = 262144
+SIDE_BY_SIDE = True
+
+FOUND, NOT_FOUND = 0, 2  # exit status of getent(1)
+PATIENCE = 12  # seconds; a dead resolver costs glibc 5 s a try, twice (resolv.conf(5): timeout, attempts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """What a host's own resolver order answered for one name (nsswitch.conf(5), getaddrinfo(3))."""
+
+    name: str
+    addresses: tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]  # in the order a program gets them
+    silent: bool  # no answer in time, which is not the answer "there is none"
+    lines: tuple[str, ...]  # as getent printed them
+    hosts_file: tuple[str, ...]  # the lines of /etc/hosts that name it
+    resolvers: tuple[str, ...]  # the nameserver lines of /etc/resolv.conf
+
+
+def fragment(asked: tuple[str, ...]) -> str:
+    """Which shell text asks for all names, side by side?"""
+    names = " ".join(map(shlex.quote, asked))
+    return (
+        f"for n in {names}; do ( o=$(timeout {PATIENCE} getent ahosts \"$n\" 2>&1); s=$?; "
+        'printf \'%s\\n\' "$o" | while read -r l; do printf \'%s\\tgetent\\t%s\\n\' "$n" "$l"; done; '
+        'printf \'%s\\tstatus\\t%s\\n\' "$n" "$s"; '
+        'grep -siFw -e "$n" /etc/hosts | while read -r l; do printf \'%s\\thosts\\t%s\\n\' "$n" "$l"; done ) & done; '
+        "grep -s '^nameserver' /etc/resolv.conf | while read -r l; do printf '\\tresolver\\t%s\\n' \"$l\"; done; wait"
+    )
+
+
+def parse(frame: Frame) -> Mapping[str, Name]:
+    """What was answered for each name? One without its status line is left out: it was not looked at."""
+    rows = [line.split("\t", 2) for line in frame.text.splitlines()]
+    rows = [row for row in rows if len(row) == 3]  # noqa: PLR2004 - name, kind, words
+    resolvers = tuple(words for _, kind, words in rows if kind == "resolver")
+    names = {name: words for name, kind, words in rows if kind == "status"}
+    return {name: _name(name, status, rows, resolvers) for name, status in names.items()}
+
+
+def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, ...]) -> Name:
+    printed = tuple(words for owner, kind, words in rows if owner == name and kind == "getent" and words)
+    code = int(status) if status.isdigit() else -1
+    if code not in {FOUND, NOT_FOUND, 124, 143}:
+        raise Unreadable(f"getent ahosts {name}: exit status {status} ({' '.join(printed)[:200]})")
+    return Name(
+        name=name,
+        addresses=_addresses(printed) if code == FOUND else (),
+        silent=code not in {FOUND, NOT_FOUND},
+        lines=printed,
+        hosts_file=tuple(words for owner, kind, words in rows if owner == name and kind == "hosts" and words[:1] != "#"),
+        resolvers=resolvers,
+    )
+
+
+def _addresses(printed: tuple[str, ...]) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
+    """Rows `ADDRESS STREAM NAME`, an address once for each socket type."""
+    found: dict[ipaddress.IPv4Address | ipaddress.IPv6Address, None] = {}
+    for line in printed:
+        try:
+            found[ipaddress.ip_address(line.split()[0].partition("%")[0])] = None
+        except ValueError as error:
+            raise Unreadable(f"{SOURCE}: not understood: {line[:120]!r}") from error
+    return tuple(found)

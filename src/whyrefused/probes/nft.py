@@ -1,0 +1,39 @@
+"""Which nftables rules are loaded?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import Unreadable, failed
+
+if TYPE_CHECKING:
+    from whyrefused.records import Frame
+
+SOURCE = "nft -j list ruleset"
+SECONDS = 10
+BYTES = 4194304
+SIDE_BY_SIDE = False
+
+NO_NFTABLES = "kernel without nf_tables"
+
+# Listing rules makes the kernel load nf_tables where it is a module; on a host that has no rules that would change it.
+KERNEL_HAS_NONE = (
+    'b="/lib/modules/$(uname -r)/modules.builtin"; '
+    "[ -e \"$b\" ] && ! grep -q '^nf_tables ' /proc/modules && ! grep -q /nf_tables.ko \"$b\""
+)
+
+
+def fragment(_asked: tuple[str, ...]) -> str:
+    """Which shell text asks for the nftables rules?"""
+    return f"if {KERNEL_HAS_NONE}; then echo '{NO_NFTABLES}'; exit 0; fi; $S nft -j list ruleset"
+
+
+def parse(frame: Frame) -> str | None:
+    """Which rules, as libnftables JSON? None where the kernel has no nftables and so no rules."""
+    if frame.status != 0:
+        raise Unreadable(failed(frame, SOURCE, SECONDS))
+    if frame.text.strip() == NO_NFTABLES:
+        return None
+    if not frame.text.lstrip().startswith("{"):
+        raise Unreadable(f"{SOURCE}: not JSON: {frame.text[:120]!r}")
+    return frame.text

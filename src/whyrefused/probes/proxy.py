@@ -1,0 +1,114 @@
+"""Which proxy variables are set, where?
+
+Only the proxy variables leave the host, and their credentials are struck out there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused.probes.units import suffixed
+from whyrefused.records import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.records import Frame
+
+SOURCE = "env | grep -i _proxy="
+SECONDS = 15
+BYTES = 262144
+SIDE_BY_SIDE = True
+
+LOGIN, ETC, MANAGER = "login shell", "/etc/environment", "systemd manager"
+VARIABLE = re.compile(r"(?:export\s+)?((?:https?|ftp|all|no)_proxy)=(.*)", re.IGNORECASE)
+
+# Reads NAME=VALUE lines, keeps the proxy variables, strikes out what stands before an @, and says where it looked.
+HELPERS = r"""
+keep() { grep -iE '^ *(export +)?"?(https?|ftp|all|no)_proxy=' |
+  sed -e 's/^ *//' -e 's/"//g' -e "s/'//g" -e 's#://.*@#://***@#' -e t -e 's#=.*@#=***@#' |
+  while read -r l; do printf '%s\t%s\n' "$1" "$l"; done; printf '%s\t.\n' "$1"; }
+lost() { printf '%s\t!%s\n' "$1" "$2"; }
+lines() { tr '\n\000' ' \n'; }
+"""
+
+# A login over SSH has its environment from PAM already; elsewhere a new one is made, so that ours does not count.
+PLACES = r"""
+case "${SHELL:-/bin/sh}" in
+*/nologin|*/false|*csh) lost 'login shell' "the login shell is $SHELL" ;;
+*) c='echo; tr "\n\000" " \n" </proc/self/environ'
+  if [ "$SSH_CONNECTION" ]; then e=$(timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null)
+  else e=$(env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
+    timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null); fi
+  s=$?
+  if [ "$s" = 0 ]; then printf '%s\n' "$e" | keep 'login shell'
+  else lost 'login shell' "${SHELL:-/bin/sh} -l ended with $s"; fi ;;
+esac
+if [ ! -e /etc/environment ]; then printf '/etc/environment\t.\n'
+elif [ -r /etc/environment ]; then keep /etc/environment </etc/environment
+else lost /etc/environment 'not permitted'; fi
+if ! [ -d /run/systemd/system ]; then printf 'systemd manager\t.\n'
+elif e=$(systemctl show-environment 2>&1); then printf '%s\n' "$e" | keep 'systemd manager'
+else lost 'systemd manager' "systemctl show-environment ended with $?"; fi
+"""
+
+# A unit's environment: of its main process where the login may read it, else what its unit file sets.
+UNIT = r"""
+unit() {
+  [ -d /run/systemd/system ] || return 0
+  e=$(systemctl show --no-pager -p MainPID -p Environment -p EnvironmentFiles -- "$1" 2>&1) ||
+    { lost "unit $1" "systemctl show ended with $?"; return; }
+  p=$(printf '%s\n' "$e" | sed -n 's/^MainPID=//p')
+  if [ "${p:-0}" != 0 ] && v=$($S cat "/proc/$p/environ" 2>/dev/null | lines) && [ "$v" ]; then
+    printf '%s\n' "$v" | keep "unit $1"; return; fi
+  b=$(printf '%s\n' "$e" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=\(.*\))$/\2 \1/p' | while read -r i f; do
+    [ ! -e "$f" ] || [ -r "$f" ] || echo "$f"; done)
+  if [ "$b" ]; then lost "unit $1" "not permitted: $b"; return; fi
+  { printf '%s\n' "$e" | sed -n 's/^Environment=//p' | tr ' ' '\n'
+    printf '%s\n' "$e" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=.*)$/\1/p' |
+      while read -r f; do cat "$f" 2>/dev/null; done; } | keep "unit $1"
+}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One proxy variable somewhere on a host."""
+
+    variable: str  # as it stands there, upper or lower case
+    value: str  # without credentials
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One place where programs get their environment from."""
+
+    name: str  # `login shell`, `/etc/environment`, `unit nginx.service`, …
+    settings: tuple[Setting, ...] | Missing
+
+
+def fragment(asked: tuple[str, ...]) -> str:
+    """Which shell text asks for the proxy variables of the login, the machine and these units?"""
+    units = " ".join(f"; unit {shlex.quote(suffixed(unit))}" for unit in asked)
+    return f"{HELPERS}{PLACES}{UNIT if asked else ''}true{units}"
+
+
+def parse(frame: Frame) -> Mapping[str, Place]:
+    """Which proxy variables are set? By place; a place that did not report its end is not there."""
+    settings: dict[str, list[Setting]] = {}
+    places: dict[str, Place] = {}
+    for line in frame.text.splitlines():
+        name, separator, words = line.partition("\t")
+        if not separator:
+            continue
+        if words == ".":
+            places[name] = Place(name=name, settings=tuple(settings.get(name, ())))
+        elif words.startswith("!"):
+            places[name] = Place(name=name, settings=Missing(f"proxy variables of {name}: {words[1:]}"))
+        elif found := VARIABLE.fullmatch(words.strip()):
+            settings.setdefault(name, []).append(Setting(variable=found[1], value=found[2].strip(), line=words.strip()))
+    return places

@@ -1,0 +1,139 @@
+"""What does systemd say of the declared units?"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.records import Frame
+
+SOURCE = "systemctl show"
+SECONDS = 10
+BYTES = 262144
+SIDE_BY_SIDE = False
+
+# Never Environment= or ExecStart=: they hold passwords.
+PROPERTIES = (
+    "Id,Names,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ExecMainCode,ExecMainStatus,MainPID,NRestarts,"
+    "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen"
+)
+
+RESTARTS = 2
+SETTLED = 30.0
+"""A service that restarted by itself this often and has not lived this many seconds since is in a crash loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One unit as `systemctl show` prints it (systemctl(1), org.freedesktop.systemd1(5))."""
+
+    name: str  # as asked, with its suffix
+    id: str  # its main name; another than `name` where that is an alias
+    load: str  # loaded, not-found, masked, bad-setting, error
+    active: str  # active, inactive, failed, activating, deactivating, reloading
+    sub: str  # running, exited, dead, auto-restart, listening, …
+    result: str  # success, exit-code, signal, oom-kill, start-limit-hit, …
+    file_state: str  # enabled, disabled, static, masked, …; empty where there is no unit file
+    type: str
+    main_status: int  # exit status or signal of the main process
+    main_pid: int
+    restarts: int
+    up: float | None  # seconds since it became active
+    group: str  # its control group, /system.slice/nginx.service
+    triggered_by: tuple[str, ...]
+    fragment: str  # the unit file
+    drop_ins: tuple[str, ...]
+
+    @property
+    def crash_looping(self) -> bool:
+        """Does it die and start again by itself?"""
+        if self.sub == "auto-restart":
+            return True
+        return self.restarts >= RESTARTS and self.up is not None and self.up < SETTLED
+
+    @property
+    def said(self) -> str:
+        """The state in systemd's own words, as one line."""
+        words = f"{self.name}: LoadState={self.load} ActiveState={self.active} SubState={self.sub}"
+        if self.result not in {"", "success"}:
+            words += f" Result={self.result} ExecMainStatus={self.main_status}"
+        if self.restarts:
+            words += f" NRestarts={self.restarts}"
+        return words + (f" UnitFileState={self.file_state}" if self.file_state else "")
+
+
+def suffixed(unit: str) -> str:
+    """Which unit is meant? A name without a suffix is a service (systemctl(1))."""
+    suffixes = (".service", ".socket", ".target", ".timer", ".mount", ".path", ".slice", ".scope", ".device",
+                ".automount", ".swap")  # fmt: skip
+    return unit if unit.endswith(suffixes) else f"{unit}.service"
+
+
+def with_sockets(unit: str) -> tuple[str, ...]:
+    """Which units answer for this one? A service's socket unit of the same name may hold its port."""
+    name = suffixed(unit)
+    return (name, f"{name.removesuffix('.service')}.socket") if name.endswith(".service") else (name,)
+
+
+def fragment(asked: tuple[str, ...]) -> str:
+    """Which shell text asks for these units?"""
+    units = sorted({name for unit in asked for name in with_sockets(unit)})
+    return (
+        f"read up rest </proc/uptime; echo \"Uptime=$up\"; echo; "
+        f"systemctl show --no-pager -p {PROPERTIES} -- {' '.join(map(shlex.quote, units))}"
+    )
+
+
+def parse(frame: Frame) -> Mapping[str, Unit]:
+    """What is each unit's state? By every name it goes by."""
+    blocks = [_properties(block) for block in frame.text.split("\n\n")]
+    uptime = _number(blocks[0].get("Uptime", ""))
+    units: dict[str, Unit] = {}
+    for block in blocks[1:]:
+        if "Id" not in block:
+            continue
+        for name in {block["Id"], *block.get("Names", "").split()}:
+            units[name] = _unit(name, block, uptime)
+    if not units:
+        raise Unreadable(f"systemctl show: {frame.text.strip()[-200:]}")
+    return units
+
+
+def _properties(block: str) -> dict[str, str]:
+    return {key: value for key, separator, value in (line.partition("=") for line in block.splitlines()) if separator}
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
+    entered = _number(block.get("ActiveEnterTimestampMonotonic", ""))
+    up = uptime - entered / 1e6 if uptime is not None and entered else None
+    return Unit(
+        name=name,
+        id=block["Id"],
+        load=block.get("LoadState", ""),
+        active=block.get("ActiveState", ""),
+        sub=block.get("SubState", ""),
+        result=block.get("Result", ""),
+        file_state=block.get("UnitFileState", ""),
+        type=block.get("Type", ""),
+        main_status=int(_number(block.get("ExecMainStatus", "")) or 0),
+        main_pid=int(_number(block.get("MainPID", "")) or 0),
+        restarts=int(_number(block.get("NRestarts", "")) or 0),
+        up=up,
+        group=block.get("ControlGroup", ""),
+        triggered_by=tuple(block.get("TriggeredBy", "").split()),
+        fragment=block.get("FragmentPath", ""),
+        drop_ins=tuple(block.get("DropInPaths", "").split()),
+    )

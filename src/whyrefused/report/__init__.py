@@ -1,0 +1,13 @@
+"""What does the reader get? Findings as JSON, a page, a sentence; all escaping happens here, once.
+
+Everything is a pure function of the run but `write`. Sorted on the way out, so that the order in which hosts answered
+never shows: the same run gives the same bytes.
+"""
+
+from whyrefused.report.escape import terminal
+from whyrefused.report.files import write
+from whyrefused.report.findings import cause_ids, findings, schema, to_json
+from whyrefused.report.page import page
+from whyrefused.report.totals import summary
+
+__all__ = ["cause_ids", "findings", "page", "schema", "summary", "terminal", "to_json", "write"]

@@ -1,0 +1,94 @@
+"""Many probes, one script, one reply: how questions are joined and the answer is taken apart. Pure.
+
+The script is POSIX sh. Each probe's output is held in a variable and printed once, as a frame whose head carries the
+run's token and the exact length; the whole reply leaves the host in one write:
+
+    BEGIN TOKEN PROBE LENGTH
+    …LENGTH bytes, the last line of which is the fragment's exit status…
+    END TOKEN PROBE
+    DONE TOKEN COUNT
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import registry
+from whyrefused.records import Frame, Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.probes import Probe
+
+Asked = tuple[str, ...]
+
+# LC_ALL=C makes ${#o} count bytes. A fragment's last line is its status: where `head` cut, it is not there.
+# `all` is read to its end before it runs, so a script that arrives cut runs nothing.
+HEAD = r"""
+LC_ALL=C; export LC_ALL S
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; export PATH
+renice -n 10 -p $$ >/dev/null 2>&1
+command -v timeout >/dev/null 2>&1 || timeout() { shift; "$@"; }
+ask() {
+o=$( { timeout "$2" sh -c "$4" </dev/null 2>&1; printf '\n%s' "$?"; } | head -c "$3" )
+printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$T" "$1" "${#o}" "$o" "$T" "$1"
+}
+"""
+
+
+def script(asked: Mapping[str, Asked], token: str, *, become: str = "") -> str:
+    """Which text asks a host all of this in one go?
+
+    `asked` maps a probe's name to its arguments; `become` is the user whose rights privileged commands take through
+    `sudo -n`, empty for those of the login.
+    """
+    probes = {name: registry()[name] for name in sorted(asked)}
+    slow = [_call(name, probe, asked[name]) for name, probe in probes.items() if probe.SIDE_BY_SIDE]
+    quick = [_call(name, probe, asked[name]) for name, probe in probes.items() if not probe.SIDE_BY_SIDE]
+    body = "\n".join(quick) or ":"
+    for call in slow:
+        # The left side runs while the right one does; its frame follows in one piece. No file is needed.
+        body = f"{call} | {{\n{body}\ncat\n}}"
+    sudo = f"sudo -n -u {shlex.quote(become)} --" if become else ""
+    return (
+        f"S={shlex.quote(sudo)}; T={shlex.quote(token)}{HEAD}all() {{\n{body}\n}}\n"
+        f"r=$(all 2>/dev/null)\nprintf '%s\\nDONE %s %s\\n' \"$r\" \"$T\" {len(probes)}\n"
+    )
+
+
+def _call(name: str, probe: Probe, asked: Asked) -> str:
+    return f"ask {name} {probe.SECONDS} {probe.BYTES} {shlex.quote(probe.fragment(asked))}"
+
+
+def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Frame | Missing]:
+    """What did each probe print? Complete frames only; all else that was asked is `Missing`, saying why.
+
+    What stands outside of the frames, as a login script may print it, is passed over.
+    """
+    frames: dict[str, Frame | Missing] = {}
+    head = re.compile(rb"^BEGIN " + re.escape(token.encode()) + rb" ([a-z_]{1,40}) (\d{1,9})\n", re.MULTILINE)
+    at = 0
+    while found := head.search(reply, at):
+        name, length = found[1].decode(), int(found[2])
+        body = reply[found.end() : found.end() + length]
+        tail = f"\nEND {token} {name}\n".encode()
+        at = found.end() + length
+        if len(body) < length or not reply.startswith(tail, at):
+            frames.setdefault(name, Missing(f"{name}: the answer was cut off"))
+            break
+        frames[name] = Missing(f"{name}: answered twice") if name in frames else _frame(name, body)
+    whole = re.search(rb"^DONE " + re.escape(token.encode()) + rb" (\d+)$", reply[at:], re.MULTILINE)
+    for name in asked:
+        if name not in frames:
+            frames[name] = Missing(f"{name}: {'not answered' if whole else 'the answer was cut off'}")
+    return {name: frames[name] for name in asked}
+
+
+def _frame(name: str, body: bytes) -> Frame | Missing:
+    text, _, status = body.rpartition(b"\n")
+    if not status.isdigit() or len(status) > 3:  # noqa: PLR2004 - an exit status
+        return Missing(f"{name}: the answer is larger than {registry()[name].BYTES} bytes")
+    return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status))

@@ -1,0 +1,40 @@
+"""Is a unit running, as users of it see it? Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from whyrefused.ports import socket_of
+
+if TYPE_CHECKING:
+    from whyrefused.evidence import HostEvidence
+    from whyrefused.probes.units import Unit
+
+State = Literal["running", "starting", "crash-looping", "stopped", "absent"]
+
+# What `systemctl is-enabled` calls enabled by its exit status (systemctl(1)).
+ENABLED = frozenset({"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"})
+
+
+def state(unit: Unit, socket: Unit | None) -> State:
+    """Which of the states is the unit in? One that its active socket unit starts on demand is running."""
+    if unit.load == "not-found":
+        return "absent"
+    if unit.crash_looping:
+        return "crash-looping"
+    if unit.active in {"active", "reloading", "refreshing"}:
+        return "running"
+    if socket is not None and socket.active == "active" and unit.active != "failed":
+        return "running"
+    return "starting" if unit.active == "activating" else "stopped"
+
+
+def of(host: HostEvidence, name: str) -> tuple[State, Unit, Unit | None]:
+    """In which state is this unit of a host, and by whose word? Raises `CouldNotLook`."""
+    unit, socket = host.unit(name), socket_of(host, name)
+    return state(unit, socket), unit, socket
+
+
+def enabled(unit: Unit, socket: Unit | None) -> bool:
+    """Does it start at boot, by itself or through its socket?"""
+    return unit.file_state in ENABLED or (socket is not None and socket.file_state in ENABLED)

@@ -1,0 +1,149 @@
+"""What do a host's firewall rules do with the connections that are declared? Pure.
+
+Joins the evidence of a host (its rules, addresses and interfaces) with `whyrefused.firewall`, which knows only rules
+and packets.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused import firewall
+from whyrefused.addresses import V4, V6, plain
+from whyrefused.records import CouldNotLook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whyrefused.addresses import Address
+    from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.firewall import Part, Trace
+    from whyrefused.plan.items import FirewallItem
+    from whyrefused.probes.listeners import Listener
+    from whyrefused.records import Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the rules do with connections from some sources to one address of a host."""
+
+    sources: tuple[str, ...]
+    destination: str
+    port: int
+    packet: firewall.Packet
+    trace: Trace
+
+
+def of_item(evidence: Evidence, item: FirewallItem) -> tuple[Verdict, ...]:
+    """What do the rules do with each part of the declared source? Raises `CouldNotLook`."""
+    host = evidence[item.host]
+    found = []
+    for source, version in _sources(evidence, item):
+        for destination in _destinations(host, item.bind, item.address, version):
+            found += _judge(host, source, destination, item.protocol, item.port, version)
+    if not found:
+        raise CouldNotLook(f"{item.host}: which address {item.source.name} would come from is not known")
+    return tuple(found)
+
+
+def of_path(server: HostEvidence, source: str, destination: Address, port: int) -> tuple[Verdict, ...]:
+    """What do the server's rules do with a TCP connection from this source to this address of it?"""
+    return tuple(_judge(server, source, destination, "tcp", port, destination.version))
+
+
+def for_listener(host: HostEvidence, listener: Listener) -> tuple[Verdict, ...]:
+    """What do the rules do with anybody who dials a listener that is bound wide?"""
+    family = listener.address.version
+    return tuple(
+        verdict
+        for version in (V4, V6)
+        if version == family or (family == V6 and listener.v6only is False)
+        for destination in _of_family(host, version)
+        for verdict in _judge(host, "any", destination, listener.protocol, listener.port, version)
+    )
+
+
+def on_purpose(verdict: Verdict) -> bool:
+    """Is the connection refused by a rule that names this very port?"""
+    return verdict.trace.verdict in {"reject", "drop"} and verdict.trace.names_port
+
+
+def lines(host: HostEvidence, verdict: Verdict) -> tuple[Line, ...]:
+    """Which rules decided, in the host's own words?"""
+    steps = [step for step in verdict.trace.steps if step.decided] or list(verdict.trace.steps[-1:])
+    return tuple(host.line(step.place, step.rule + (f"  # {step.comment}" if step.comment else "")) for step in steps)
+
+
+def words(verdict: Verdict) -> str:
+    """The verdict in one line."""
+    trace, decided = verdict.trace, verdict.trace.decided
+    answer = {"accept": "lets in", "reject": f"rejects ({trace.how})", "drop": "drops"}.get(trace.verdict, "cannot tell")
+    by = f": {decided.rule}" if decided else ("" if trace.why else ": no rule says otherwise")
+    return f"{answer} {', '.join(verdict.sources[:3])}{' …' if len(verdict.sources) > 3 else ''}{by}{trace.why and ': ' + trace.why}"  # noqa: E501, PLR2004 - a sentence
+
+
+def _sources(evidence: Evidence, item: FirewallItem) -> Iterator[tuple[str, int]]:
+    wanted = _family(item.bind)
+    for network in item.source.networks:
+        if item.source.name != "any" or network.version == wanted:
+            yield ("any" if item.source.name == "any" else str(network)), network.version
+    for name, literal in item.source.hosts:
+        if name == item.host:
+            continue
+        for address in _addresses_of(evidence, item, name, literal):
+            if address.version == wanted:
+                yield str(address), address.version
+
+
+def _family(bind: str) -> int:
+    text = bind.partition("%")[0]
+    return plain(ipaddress.ip_address(text)).version if text else V4
+
+
+def _addresses_of(evidence: Evidence, item: FirewallItem, name: str, literal: str) -> tuple[Address, ...]:
+    """Which addresses does a source host come from? Its inventory address; else its own; ours as the server sees us."""
+    if literal:
+        return (ipaddress.ip_address(literal),)
+    visitor = evidence[item.host].identity.visitor
+    if name == "localhost" and visitor:
+        return (ipaddress.ip_address(visitor),)
+    return tuple(own.address for own in evidence[name].addresses if own.scope == "global")
+
+
+def _destinations(host: HostEvidence, bind: str, declared: str, version: int) -> tuple[Address, ...]:
+    """Which of the host's addresses do clients dial? The one it is bound to, is reached at, or has."""
+    own = {each.address for each in host.addresses}
+    for text in (bind.partition("%")[0], declared, host.identity.reached):
+        try:
+            address = plain(ipaddress.ip_address(text))
+        except ValueError:
+            continue
+        if address in own and address.version == version and not address.is_unspecified:
+            return (address,)
+    found = _of_family(host, version)
+    if not found:
+        raise CouldNotLook(f"{host.name}: has no IPv{version} address that a client could dial")
+    return found
+
+
+def _of_family(host: HostEvidence, version: int) -> tuple[Address, ...]:
+    return tuple(own.address for own in host.addresses if own.scope == "global" and own.address.version == version)
+
+
+def _judge(
+    host: HostEvidence, source: str, destination: Address, protocol: str, port: int, version: int
+) -> Iterator[Verdict]:
+    own = frozenset(str(each.address) for each in host.addresses)
+    packet = firewall.Packet(
+        protocol=protocol,
+        source=("0.0.0.0/0" if version == V4 else "::/0") if source == "any" else source,
+        destination=str(destination),
+        port=port,
+        interface="lo" if source in own else host.interface_of(destination),
+        addresses=own,
+    )
+    part: Part
+    for part in firewall.judge_all(host.rules, packet):
+        yield Verdict(sources=part.sources, destination=str(destination), port=port, packet=packet, trace=part.trace)

@@ -1,0 +1,302 @@
+"""Every fault of a server, by name: the right reason, in time, bounded, with nothing given away."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import servers
+from conftest import LIMITS, Known, connection
+
+from whyrefused.records import Secret
+from whyrefused.ssh import NotReached, Output, visit
+
+SCRIPT = b"true\n"
+CONNECT, LOGIN, COMMAND = LIMITS.connect, LIMITS.login, LIMITS.command
+
+EXPECTED = {
+    # fault: (reason, seconds after which it must be over, a word of the message)
+    "silent": ("login-hangs", LOGIN, "no SSH banner"),
+    "drip": ("login-hangs", LOGIN, "no SSH banner"),
+    "close-at-once": ("server-refuses-connections", 1.0, "Tried 4 times"),
+    "reset-at-once": ("server-refuses-connections", 1.0, "Tried 4 times"),
+    "max-startups": ("server-refuses-connections", 1.0, "Exceeded MaxStartups"),
+    "banner-flood": ("not-ssh", 1.0, "welcome"),
+    "banner-one-line-flood": ("not-ssh", 1.0, "floods"),
+    "long-version": ("not-ssh", 1.0, "too long"),
+    "garbage": ("not-ssh", 1.0, "not an SSH server"),
+    "http": ("not-ssh", 1.0, "HTTP/1.1 400"),
+    "http-closed": ("not-ssh", 1.0, "HTTP/1.1 400"),
+    "smtp": ("not-ssh", 1.0, "220 mail.example.com ESMTP \\x1b[31m"),
+    "ssh-1": ("not-ssh", 1.0, "SSH-1.5"),
+    "banner-then-silence": ("login-hangs", LOGIN, "no key exchange"),
+    "banner-then-close": ("server-refuses-connections", 1.0, "before the login"),
+    "banner-then-reset": ("server-refuses-connections", 1.0, "closed the connection before"),
+    "endless-ignore": ("login-hangs", LOGIN, "no key exchange"),
+    "huge-packet": ("not-ssh", 1.0, "breaks the SSH protocol"),
+    "bad-packet": ("not-ssh", 1.0, "breaks the SSH protocol"),
+    "old-algorithms": ("incompatible", 1.0, "openssh"),
+    "auth-hang": ("login-hangs", LOGIN, "no answer to the login"),
+    "auth-denied": ("login-refused", 1.0, "SHA256:"),
+    "auth-cut": ("cut-off", 1.0, "during the login"),
+    "auth-disconnect": ("login-refused", 1.0, "go away \\x1b[2J"),
+    "auth-partial": ("login-refused", 1.0, "another factor"),
+    "keyboard-interactive": ("login-refused", 1.0, "the server takes: keyboard-interactive"),
+    "password-only": ("login-refused", 1.0, "the server takes: password"),
+    "session-refused": ("no-session", 1.0, "MaxSessions"),
+    "session-hang": ("no-session", COMMAND, "no session"),
+    "exec-refused": ("no-command", 1.0, "ForceCommand"),
+    "exec-hang": ("no-command", COMMAND, "not accepted"),
+    "never-ends": ("command-timed-out", COMMAND, "did not end"),
+    "output-drip": ("command-timed-out", COMMAND, "did not end"),
+    "endless-stdout": ("too-large", 1.0, "printed more than"),
+    "endless-stderr": ("too-large", 1.0, "stderr"),
+    "endless-both": ("too-large", 1.0, "printed more than"),
+    "endless-past-window": ("too-large", 1.0, ""),
+    "no-exit-status": ("cut-off", 1.0, "without an exit status"),
+    "exit-signal": ("killed", 1.0, "SIGKILL"),
+    "two-statuses": ("cut-off", 1.0, "two exit statuses"),
+    "cut-close": ("cut-off", 1.0, "closed by the peer"),
+    "cut-reset": ("cut-off", 1.0, ""),
+    "disconnect": ("cut-off", 1.0, "maintenance \\x1b]0;x\\x07"),
+    "frozen": ("command-timed-out", COMMAND, "did not end"),
+    "status-then-open": ("command-timed-out", COMMAND, "did not end"),
+    "bit-flip": ("cut-off", 1.0, "damaged"),
+    "rekey-stuck": ("command-timed-out", COMMAND, "did not end"),
+}
+WHOLE = {
+    "good": Output(stdout=b"good\n", stderr=b"warning\n", status=0),
+    "crowded": Output(stdout=b"good\n", stderr=b"warning\n", status=0),
+    "echo": Output(stdout=SCRIPT, stderr=b"", status=7),
+    "output-after-exit": Output(stdout=b"late\n", stderr=b"", status=0),
+    "invalid-utf8": Output(stdout=b"\xff\xfe\x00\x1b[31m\xc3\n", stderr=b"", status=0),
+}
+ALLOWED = ("connect", "auth publickey", "channel session", "exec sh -s")
+
+
+def trust(known: Known, server: servers.Server) -> None:
+    """Put the server's key into known_hosts."""
+    line = f"[127.0.0.1]:{server.port} {server.host_key.get_name()} {server.host_key.get_base64()}\n"
+    known.known_hosts.write_text(known.known_hosts.read_text() + line)
+
+
+def failure(known: Known, server: servers.Server, key: Path | None, **more: object) -> NotReached:
+    """Visit, and give what came of it."""
+    with pytest.raises(NotReached) as caught:
+        visit(connection(server.port, key, **more), SCRIPT, LIMITS, known.settings)
+    return caught.value
+
+
+def test_every_fault_is_expected() -> None:
+    """No behaviour of the servers is left out of the table."""
+    assert {*servers.RAW, *servers.SPOKEN, *servers.ACTS} == {*EXPECTED, *WHOLE}
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_fault(fault: str, known: Known, user_key: Path) -> None:
+    """A fault ends in its reason, within its deadline and a second, asking for nothing but one login and one command."""
+    reason, seconds, words = EXPECTED[fault]
+    with servers.Server(fault) as server:
+        trust(known, server)
+        began = time.monotonic()
+        problem = failure(known, server, user_key)
+        took = time.monotonic() - began
+    assert (reason, True) == (problem.reason, words in problem.message), problem.message
+    assert problem.message.isprintable()
+    assert took <= seconds + 1
+    assert len(problem.output) <= LIMITS.stdout
+    assert [] == [event for event in server.events if not event.startswith(ALLOWED)]
+    assert server.count("auth") <= 1
+    assert server.count("exec") <= 1
+    if reason != "server-refuses-connections":
+        assert server.count("connect") == 1
+
+
+@pytest.mark.parametrize("fault", WHOLE)
+def test_whole(fault: str, known: Known, user_key: Path) -> None:
+    """What is complete is given as it came."""
+    with servers.Server(fault) as server:
+        trust(known, server)
+        assert WHOLE[fault] == visit(connection(server.port, user_key), SCRIPT, LIMITS, known.settings)
+
+
+@pytest.mark.parametrize("fault", ["never-ends", "cut-close", "no-exit-status", "status-then-open"])
+def test_what_arrived_is_kept(fault: str, known: Known, user_key: Path) -> None:
+    """What a host said before the fault comes with the reason."""
+    said = {"never-ends": b"begun\n", "cut-close": b"x" * 100_000, "no-exit-status": b"half\n"}
+    with servers.Server(fault) as server:
+        trust(known, server)
+        assert said.get(fault, b"good\n") == failure(known, server, user_key).output
+
+
+def test_unknown_key(known: Known, user_key: Path) -> None:
+    """An unknown key ends it before any authentication, and says how to add it."""
+    with servers.Server("good") as server:
+        problem = failure(known, server, user_key)
+    assert problem.reason == "host-key-unknown"
+    assert server.host_key.fingerprint in problem.message
+    assert f"ssh-keyscan -p {server.port} 127.0.0.1 >> {known.known_hosts}" in problem.message
+    assert ["connect"] == server.events
+
+
+@pytest.mark.parametrize("same_type", [True, False])
+def test_changed_key(known: Known, user_key: Path, *, same_type: bool) -> None:
+    """A changed key, of the same type or another, ends it and names both and the line."""
+    other = type(servers.KEY).generate() if same_type else servers.OTHER_KEY
+    with servers.Server("good", host_key=other) as server:
+        known.known_hosts.write_text(
+            f"# note\n[127.0.0.1]:{server.port} {servers.KEY.get_name()} {servers.KEY.get_base64()}\n"
+        )
+        problem = failure(known, server, user_key)
+    assert problem.reason == "host-key-changed"
+    for part in (servers.KEY.fingerprint, other.fingerprint, f"{known.known_hosts}:2", "ssh-keygen -R"):
+        assert part in problem.message
+    assert ["connect"] == server.events
+
+
+def test_revoked_key(known: Known, user_key: Path) -> None:
+    """A revoked key ends it even where checking is off."""
+    with servers.Server("good") as server:
+        trust(known, server)
+        known.known_hosts.write_text(
+            f"{known.known_hosts.read_text()}@revoked * {server.host_key.get_name()} {server.host_key.get_base64()}\n"
+        )
+        problem = failure(known, server, user_key, host_key_checking=False)
+    assert problem.reason == "host-key-revoked"
+    assert ["connect"] == server.events
+
+
+def test_certificate_authority_is_not_enough(known: Known, user_key: Path) -> None:
+    """Host certificates are not verified, and the refusal says so."""
+    with servers.Server("good") as server:
+        known.known_hosts.write_text(
+            f"@cert-authority [127.0.0.1]:* {servers.OTHER_KEY.get_name()} {servers.OTHER_KEY.get_base64()}\n"
+        )
+        problem = failure(known, server, user_key)
+    assert ("host-key-unknown", True) == (problem.reason, "cannot verify host certificates" in problem.message)
+
+
+def test_accept_new(known: Known, user_key: Path) -> None:
+    """accept-new takes an unknown key with a warning, writes nothing, and refuses the next one."""
+    known.add("StrictHostKeyChecking accept-new\n")
+    with servers.Server("good") as server:
+        output = visit(connection(server.port, user_key), SCRIPT, LIMITS, known.settings)
+        assert "accept-new" in output.warnings[0]
+        assert known.known_hosts.read_text() == ""
+        server.host_key = servers.OTHER_KEY
+        assert failure(known, server, user_key).reason == "host-key-changed"
+
+
+def test_checking_off(known: Known, user_key: Path) -> None:
+    """With checking off any key will do, with a warning; but no password goes to a changed one."""
+    with servers.Server("password-only", host_key=servers.OTHER_KEY) as server:
+        known.known_hosts.write_text(
+            f"[127.0.0.1]:{server.port} {servers.KEY.get_name()} {servers.KEY.get_base64()}\n"
+        )
+        problem = failure(known, server, None, password=Secret("right"), host_key_checking=False)
+        assert (problem.reason, 0) == ("login-refused", server.count("auth password"))
+        server.fault = "good"
+        output = visit(connection(server.port, user_key, host_key_checking=False), SCRIPT, LIMITS, known.settings)
+    assert "differs from the known one" in output.warnings[0]
+
+
+@pytest.mark.parametrize(("password", "expected"), [("right", "ok"), ("wrong", "login-refused")])
+def test_password(known: Known, password: str, expected: str) -> None:
+    """A password is tried once, as a password, and is nowhere in the message."""
+    with servers.Server("password-only") as server:
+        trust(known, server)
+        try:
+            visit(connection(server.port, None, password=Secret(password)), SCRIPT, LIMITS, known.settings)
+            got = "ok"
+        except NotReached as problem:
+            got = problem.reason
+            assert password not in problem.message
+    assert (expected, 1) == (got, server.count("auth"))
+
+
+def test_prompts_are_never_answered(known: Known) -> None:
+    """A server that takes only keyboard-interactive gets no password."""
+    with servers.Server("keyboard-interactive") as server:
+        trust(known, server)
+        problem = failure(known, server, None, password=Secret("right"))
+    assert problem.reason == "login-refused"
+    assert [0, 0] == [server.count("auth interactive"), server.count("answered")]
+
+
+def test_nothing_listens(known: Known, user_key: Path) -> None:
+    """A refused connection is told apart by its errno, at once."""
+    with servers.Server("good") as server:
+        pass
+    problem = failure(known, server, user_key)
+    assert ("refused", True) == (problem.reason, "ECONNREFUSED" in problem.message)
+
+
+def test_name_does_not_resolve(known: Known, user_key: Path) -> None:
+    """A name that does not resolve is named as such."""
+    with pytest.raises(NotReached) as caught:
+        visit(connection(22, user_key, address="nothing.invalid"), SCRIPT, LIMITS, known.settings)
+    assert caught.value.reason == "name"
+
+
+def test_many_at_once(known: Known, user_key: Path) -> None:
+    """Thirty-two visits at once, a quarter of them to a silent server, take one deadline and do not mix."""
+    with servers.Server("echo") as good, servers.Server("silent") as bad:
+        trust(known, good)
+        got: dict[int, bytes] = {}
+
+        def go(number: int) -> None:
+            server = bad if number % 4 == 0 else good
+            try:
+                got[number] = visit(
+                    connection(server.port, user_key), b"%d" % number * 1000, LIMITS, known.settings
+                ).stdout
+            except NotReached as problem:
+                got[number] = problem.reason.encode()
+
+        began = time.monotonic()
+        threads = [threading.Thread(target=go, args=(number,)) for number in range(32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - began
+    assert {n: b"login-hangs" if n % 4 == 0 else b"%d" % n * 1000 for n in range(32)} == got
+    assert took <= LOGIN + 2
+
+
+CLIENT = """
+import json, sys, threading
+from whyrefused.records import Connection
+from whyrefused.ssh import Limits, NotReached, Settings, visit
+ports, key, config = json.loads(sys.argv[1])
+reasons = []
+def go(port):
+    reach = Connection(kind="ssh", address="127.0.0.1", port=port, user="root", key_file=key)
+    try:
+        visit(reach, b"", Limits(command=30), Settings(ssh_config=config))
+    except NotReached as problem:
+        reasons.append(problem.reason)
+threads = [threading.Thread(target=go, args=(port,)) for port in ports]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+peak = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0]
+print(json.dumps([sorted(set(reasons)), len(reasons), int(peak)]))
+"""
+
+
+@pytest.mark.parametrize(("times", "mib"), [(1, 100), (20, 256)])
+def test_memory(times: int, mib: int, known: Known, user_key: Path) -> None:
+    """Floods on one host stay below 100 MiB, on twenty at once below 256 MiB, in the whole process."""
+    with servers.Server("endless-stdout") as plain, servers.Server("endless-past-window") as rude:
+        for server in (plain, rude):
+            trust(known, server)
+        given = json.dumps([[plain.port, rude.port][: 1 + times // 20] * (times // 2 or 1), str(user_key), str(known.config)])
+        done = subprocess.run([sys.executable, "-c", CLIENT, given], capture_output=True, check=True, timeout=60)
+    reasons, count, peak = json.loads(done.stdout)
+    assert (["too-large"], times) == (reasons, count), done.stderr[-2000:]
+    assert peak <= mib * 1024
