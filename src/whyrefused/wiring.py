@@ -171,11 +171,13 @@ def told(verdicts: Verdicts, result: str) -> str:
     """What does the terminal say of an item that is not as declared? Wanted, saw, cause, fix."""
     one = verdicts.results[result]
     finding = next((finding for finding in verdicts.findings if finding.id == one.finding), None)
-    rows = [("wanted", one.expected), ("saw", one.observed)]
+    # pytest repeats the first line in its short summary.
+    rows = [("cause", f"{finding.cause}: {finding.title}")] if finding else []
+    rows += [("wanted", one.expected), ("saw", one.observed)]
     rows += [(line.source if number else f"{line.host} says", line.line) for number, line in enumerate(one.evidence[:4])]
     if finding:
-        rows += [("cause", f"{finding.cause}: {finding.title}"), *(("fix", line) for line in finding.fix[:3])]
-    return reports.terminal("\n".join(f"{name:<12} {words}" for name, words in rows))
+        rows += [("fix", line) for line in finding.fix[:3]]
+    return reports.terminal("\n".join(f"{name}: {words}" for name, words in rows))
 
 
 def report(state: State, session: pytest.Session) -> None:

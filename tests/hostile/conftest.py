@@ -66,9 +66,7 @@ def known(tmp_path: Path) -> Known:
     """Give a client that knows nobody and has no keys of its own."""
     made = Known(config=tmp_path / "ssh_config", known_hosts=tmp_path / "known_hosts")
     made.known_hosts.write_text("")
-    made.config.write_text(
-        f"UserKnownHostsFile {made.known_hosts}\nGlobalKnownHostsFile none\nIdentityFile none\n"
-    )
+    made.config.write_text(f"UserKnownHostsFile {made.known_hosts}\nGlobalKnownHostsFile none\nIdentityFile none\n")
     return made
 
 

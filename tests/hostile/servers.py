@@ -463,10 +463,7 @@ RAW: dict[str, Callable[[Server, socket.socket], None]] = {
     "old-algorithms": _old,
 }
 
-SPOKEN = (
-    "auth-hang auth-denied auth-cut auth-disconnect auth-partial keyboard-interactive password-only "
-    "session-refused session-hang exec-refused exec-hang"
-).split()
+SPOKEN = ["auth-hang", "auth-denied", "auth-cut", "auth-disconnect", "auth-partial", "keyboard-interactive", "password-only", "session-refused", "session-hang", "exec-refused", "exec-hang"]
 
 KEY = paramiko.Ed25519Key.generate() if hasattr(paramiko.Ed25519Key, "generate") else paramiko.ECDSAKey.generate()
 OTHER_KEY = paramiko.ECDSAKey.generate()

@@ -40,7 +40,9 @@ def test_one_of_each(sshd: Sshd, known: Known, user_key: Path) -> None:
     before = len(sshd.log)
     assert say("hello", sshd, user_key, known.settings) == b"hello\n"
     log = sshd.log[before:]
-    counts = [len(re.findall(word, log)) for word in ("Connection from", "Accepted publickey", "Starting session", "Failed")]
+    counts = [
+        len(re.findall(word, log)) for word in ("Connection from", "Accepted publickey", "Starting session", "Failed")
+    ]
     assert [1, 1, 1, 0] == counts
 
 
@@ -222,7 +224,7 @@ def test_forced_command(known: Known, user_key: Path, tmp_path: Path) -> None:
 
 
 def test_testinfra_backend(sshd: Sshd, known: Known, user_key: Path) -> None:
-    """testinfra's `host` works over it, one connection for many commands, bytes and all."""
+    """Testinfra's `host` works over it, one connection for many commands, bytes and all."""
     register()
     before = len(sshd.log)
     reach = connection(sshd.port, user_key)

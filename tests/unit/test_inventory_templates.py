@@ -71,7 +71,6 @@ def test_paths_of_flaws() -> None:
         {"top": "{% if 1 %}" * 200 + "{% endif %}" * 200},
         {"v0": "x" * 5_000_000, "top": "{{ v0 }}" * 400},
     ],
-    ids=str,
 )
 def test_bombs(variables: dict[str, Any]) -> None:
     """What grows without bound is refused before it has grown."""
@@ -80,18 +79,13 @@ def test_bombs(variables: dict[str, Any]) -> None:
     assert time.process_time() - start < 1
 
 
-def test_text_of_numbers_is_not_a_bomb() -> None:
-    """A long but finite product is a number like any other."""
+def test_a_product_is_no_bomb() -> None:
+    """A product of numbers is a number like any other."""
     assert reasons("{{ 2147483647 * 2147483647 }}", {}) == []
 
 
-EXPRESSION = st.text(
-    alphabet=st.sampled_from(
-        ["a", "lookup", "query", "range", "(", ")", "'pipe'", "'touch canary'", ",", "|", ".", "[", "]", "__class__", "__mro__",
-         "__globals__", "cycler", "joiner", "namespace", "self", "map", "attr", "'", "1", " ", "~", "*", "%", "{{", "}}", "{%", "%}",
-         "if", "for", "in", "import", "x", "format", "hostvars", "groups"]),
-    max_size=15,
-)  # fmt: skip
+WORDS = ["a", "lookup", "query", "range", "(", ")", "'pipe'", "'touch", "canary'", ",", "|", ".", "[", "]", "__class__", "__mro__", "__globals__", "cycler", "joiner", "namespace", "self", "map", "attr", "'", "1", "~", "*", "%", "{{", "}}", "{%", "%}", "if", "for", "in", "import", "x", "format", "hostvars", "groups"]
+EXPRESSION = st.lists(st.sampled_from(WORDS), max_size=15).map("".join)
 
 
 @given(EXPRESSION | st.text(max_size=60))

@@ -183,7 +183,7 @@ def _hosts(groups: dict[str, Variables]) -> tuple[str, ...]:
 
 def _ancestry(groups: dict[str, Variables]) -> tuple[dict[str, frozenset[str]], dict[str, int]]:
     """Which groups is each group in, and how deep by the longest way? A loop is cut where it closes."""
-    children = {name: [child for child in _words(group.get("children")) if child in groups]
+    children = {name: [child for child in _words(group.get("children")) if child in groups and child != "all"]
                 for name, group in groups.items()}  # fmt: skip
     order = _outermost_first(children)
     rank = {name: place for place, name in enumerate(order)}

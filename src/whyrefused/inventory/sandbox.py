@@ -29,6 +29,7 @@ LONGEST_TEMPLATE = 4096
 LONGEST_TEXT = 16384
 MOST_VALUES = 10_000
 DEEPEST = 40
+WIDEST = 64
 
 RESULT = "result"
 METHODS: dict[type, set[str]] = {
@@ -232,6 +233,8 @@ def _plain(value: Any, left: list[int], depth: int) -> Any:  # noqa: ANN401 - wh
         str(value)  # StrictUndefined raises its own reason
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         raise Refused("it gives too long a text")
+    if isinstance(value, int) and value.bit_length() > WIDEST:
+        raise Refused("it gives too large a number")
     if isinstance(value, Mapping):
         return {str(key): _plain(value[key], left, depth + 1) for key in value}
     if isinstance(value, (list, tuple, Iterator, type({}.keys()), type({}.values()), type({}.items()))):

@@ -39,7 +39,7 @@ lines() { tr '\n\000' ' \n'; }
 PLACES = r"""
 case "${SHELL:-/bin/sh}" in
 */nologin|*/false|*csh) lost 'login shell' "the login shell is $SHELL" ;;
-*) c='echo; tr "\n\000" " \n" </proc/self/environ'
+*) c='echo; cat /proc/self/environ | tr "\n\000" " \n"'
   if [ "$SSH_CONNECTION" ]; then e=$(timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null)
   else e=$(env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
     timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null); fi

@@ -15,7 +15,9 @@ from whyrefused.ssh.records import NotReached, shown
 if TYPE_CHECKING:
     from whyrefused.records import Connection
 
-ADDRESS = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}(%[A-Za-z0-9_.-]{1,15})?")
+ADDRESS = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|[0-9A-Fa-f:][0-9A-Fa-f:.]{1,45}(%[A-Za-z0-9][A-Za-z0-9_.-]{0,14})?"
+)
 """A name, an IPv4 or an IPv6 address, the latter with its zone; nothing that a shell or ssh could take otherwise."""
 USER = re.compile(r"[A-Za-z0-9_.](?:[A-Za-z0-9_.@+$\\-]{0,254}[A-Za-z0-9_.@+$-])?")
 """What ssh(1) accepts as a user, less what a shell could read; DOMAIN\\user and user@domain are real."""
@@ -42,7 +44,7 @@ OPTIONS = frozenset(f"{_HONOURED} {_MEANINGLESS}".split())
 def wrong(connection: Connection, *, user: str | None = None) -> str | None:
     """What is wrong with this connection's names and arguments? None if nothing is; opens and starts nothing."""
     try:
-        check(connection.address, connection.user or user, connection.ssh_arguments)
+        check(connection.address, user if connection.user is None else connection.user, connection.ssh_arguments)
     except NotReached as problem:
         return problem.message
     return None

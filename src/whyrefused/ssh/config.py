@@ -80,7 +80,7 @@ def home() -> str:
 
 def target(connection: Connection, settings: Settings) -> Target:
     """How is this inventory host reached? Raises NotReached (local, bastion)."""
-    user = connection.user or settings.user
+    user = settings.user if connection.user is None else connection.user
     arguments.check(connection.address, user, connection.ssh_arguments)
     port = connection.port or settings.port
     given = arguments.options(connection.ssh_arguments)

@@ -55,7 +55,7 @@ def _connect(target: Target, limits: Limits, until: float) -> Session:
             tries += 1
             return _once(target, limits, until)
         except NotReached as problem:
-            problem = _through(target, problem)  # noqa: PLW2901 - the same problem, better named
+            problem = _through(target, problem)
             pause = next(pauses, None)
             if problem.reason != "server-refuses-connections" or pause is None:
                 raise _tried(problem, tries) from None

@@ -98,7 +98,10 @@ class Session:
         except NotReached as problem:
             self.close()
             raise NotReached(
-                problem.reason, problem.message, output=bytes(memoryview(stdout)[: limits.stdout]), warnings=self.warnings
+                problem.reason,
+                problem.message,
+                output=bytes(memoryview(stdout)[: limits.stdout]),
+                warnings=self.warnings,
             ) from None
         self._wire.rest()
         channel.close()

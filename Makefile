@@ -1,0 +1,51 @@
+# The two commands of the README, and what CI runs, word for word. `make audit` and `make test` set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements.lock
+
+.PHONY: audit test lint unit lab lab-down bench docs lock clean
+
+audit: $(STAMP) ## audit this machine and write reports/latest.html
+	$(BIN)/pytest checks
+
+test: lint unit ## all tests; as root on Debian those on real hosts too
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/pytest tests -p no:cacheprovider -rs
+
+lab: $(STAMP) ## boot a small fleet of real hosts with faults in it, and audit it over SSH (root)
+	$(BIN)/python tests/lab up
+	$(BIN)/python tests/lab audit
+
+lab-down: $(STAMP) ## remove all of it
+	$(BIN)/python tests/lab down
+
+bench: $(STAMP) ## the figures of docs/performance.md (root)
+	$(BIN)/pytest tests/bench -p no:cacheprovider -s
+
+docs: $(STAMP) ## write the generated pages again
+	$(BIN)/python -m whyrefused.inventory.manual
+	$(BIN)/python -m whyrefused.causes.manual
+
+lock: $(STAMP) ## choose new versions of everything that is installed
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --extra ansible --extra dev --upgrade --output-file $(LOCK) pyproject.toml
+
+$(STAMP): $(LOCK) pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("whyrefused needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV)
