@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from whyrefused.plan.declare import LATER
+from whyrefused.plan.items import LaterItem
 from whyrefused.probes import dials
 from whyrefused.records import Seen
 
@@ -12,8 +16,11 @@ if TYPE_CHECKING:
     from whyrefused.plan.items import PathItem
 
 
-def look(declared: PathItem, evidence: Evidence) -> Seen:
+def look(declared: PathItem | LaterItem, evidence: Evidence) -> Seen:
     """What did the kernel of the client say to connect(2)?"""
+    if isinstance(declared, LaterItem) or declared.proxied:
+        how = "over UDP" if isinstance(declared, LaterItem) else "through the declared proxy"
+        pytest.skip(f"{LATER} {how}: {declared.wanted}")
     host = evidence[declared.host]
     dial = host.dial(dials.key(declared.destination, declared.port))
     source = f"connect({declared.destination}:{declared.port})"

@@ -23,7 +23,9 @@ def look(declared: FirewallItem, evidence: Evidence) -> Seen:
     shown = wrong or found
     lines = tuple(dict.fromkeys(line for one in shown for line in verdicts.lines(host, one)))
     said = "; ".join(dict.fromkeys(verdicts.words(one) for one in shown))
-    return Seen(value=found, said=said, lines=lines or (host.line("nft list ruleset; iptables-save", "no rule applies"),))
+    return Seen(
+        value=found, said=said, lines=lines or (host.line("nft list ruleset; iptables-save", "no rule applies"),)
+    )
 
 
 def test_firewall(declared: FirewallItem, seen: Seen) -> None:

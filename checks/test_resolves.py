@@ -16,7 +16,9 @@ def look(declared: NameItem, evidence: Evidence) -> Seen:
     host = evidence[declared.host]
     answer = host.resolved(declared.name)
     if answer.silent:
-        raise CouldNotLook(f"{host.name}: getent ahosts {declared.name}: no answer in time ({'; '.join(answer.resolvers)})")
+        raise CouldNotLook(
+            f"{host.name}: getent ahosts {declared.name}: no answer in time ({'; '.join(answer.resolvers)})"
+        )
     lines = [host.line(f"getent ahosts {declared.name}", line) for line in answer.lines if "STREAM" in line]
     lines += [host.line("/etc/hosts", line) for line in answer.hosts_file]
     said = f"{declared.name} is {', '.join(map(str, answer.addresses)) or 'not known there'}"

@@ -19,7 +19,7 @@ EVERY_V4 = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - what a listener says,
 
 def plain(address: Address) -> Address:
     """Which address is meant by an IPv4-mapped one? (RFC 4291, 2.5.5.2)"""
-    mapped = address.ipv4_mapped if address.version == V6 else None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
 
 

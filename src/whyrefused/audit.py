@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import fcntl
 import os
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from whyrefused.collect.visit import Options
     from whyrefused.plan.items import Item
-    from whyrefused.records import Finding, Inventory, Result
+    from whyrefused.records import Finding, Inventory, Outcome, Result
 
 PRIVATE, PUBLIC = 0o600, 0o644
 REPLIES = "replies.json"
@@ -59,7 +59,7 @@ class Verdicts:
 
 def now() -> str:
     """What time is it? ISO 8601, UTC."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class Audit:
@@ -84,7 +84,7 @@ class Audit:
         self.verdicts = self._of((), waiting, (), ())
 
     def run(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> None:
-        """Visit the hosts of the selected items, judge these, and find the causes. Raises `BadInput` on bad evidence."""
+        """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence."""
         replies, notes = self._replies([one.item for one in selected])
         self.evidence = Evidence(replies.values())
         judged = [judge.judge(one, self.evidence, skip) for one in selected]
@@ -93,7 +93,11 @@ class Audit:
         self.verdicts = self._of(tuple(replies), judged, findings, notes)
 
     def _of(
-        self, hosts: tuple[str, ...], judged: Iterable[judge.Judged], findings: tuple[Finding, ...], notes: Iterable[str]
+        self,
+        hosts: tuple[str, ...],
+        judged: Iterable[judge.Judged],
+        findings: tuple[Finding, ...],
+        notes: Iterable[str],
     ) -> Verdicts:
         visited = set(hosts)
         groups = {
@@ -135,7 +139,7 @@ def _once(folder: Path, visit: Callable[[], tuple[dict[str, Reply], tuple[str, .
         return saved.loads(str(folder / REPLIES))
 
 
-def finished(verdicts: Verdicts, outcomes: Mapping[str, str], foreign: Sequence[tuple[str, str, str]]) -> Run:
+def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Sequence[tuple[str, str, str]]) -> Run:
     """What do the reports show, once it is known how each item ended? What did not run says so; nothing is left out.
 
     `outcomes` has the items that ran, by id, as pytest counted them.

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from whyrefused.probes.dials import Dial
     from whyrefused.records import Line, Seen
 
-__all__ = ["Case", "FirewallItem", "NameItem", "PathItem", "PortItem", "ProxyItem", "ServiceItem", "excluded", "unknown"]
+__all__ = [
+    "Case",
+    "FirewallItem",
+    "NameItem",
+    "PathItem",
+    "PortItem",
+    "ProxyItem",
+    "ServiceItem",
+    "excluded",
+    "unknown",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Eviden
     and is not, has no finding.
     """
     found: dict[str, Finding] = {}
-    for failure in failures:
+    for failure in sorted(failures, key=_nearest_first):
         case = _case(inventory, failure)
         if case is None:
             continue
@@ -57,6 +57,15 @@ def first_of(findings: Iterable[Finding], result: str) -> str | None:
     return (plain or mine)[0].id if mine else None
 
 
+NEAREST = ("services", "ports", "firewall", "proxy", "resolves", "connects")
+
+
+def _nearest_first(failure: Failure) -> tuple[int, str]:
+    """What stands nearest to a root tells it best, and its words head the finding; a path is told last."""
+    check = failure.item.check
+    return (NEAREST.index(check) if check in NEAREST else len(NEAREST)), failure.id
+
+
 def _weight(finding: Finding) -> tuple[bool, int, str]:
     return finding.cause == UNDETERMINED, -len(finding.explains), finding.id
 
@@ -66,30 +75,28 @@ def _case(inventory: Inventory, failure: Failure) -> Case | None:
     item = failure.item
     match item:
         case ServiceItem() if item.state == "running":
-            return _of_port(inventory, failure, inventory.hosts[item.host], _key_of(inventory, item), item.unit)
+            return _of_port(failure, inventory.hosts[item.host], _key_of(inventory, item), item.unit)
         case PortItem() if item.state == "listening":
-            return _of_port(inventory, failure, inventory.hosts[item.host], item.subject, item.unit)
+            return _of_port(failure, inventory.hosts[item.host], item.subject, item.unit)
         case FirewallItem() if item.let_in:
             key = f"{item.port}/{item.protocol}"
-            return _of_port(inventory, failure, inventory.hosts[item.host], key, None)
+            return _of_port(failure, inventory.hosts[item.host], key, None)
         case PathItem():
             return _of_path(inventory, failure, item)
         case NameItem() | ProxyItem():
-            return _of_port(inventory, failure, None, None, None)
+            return _of_port(failure, None, None, None)
     return None
 
 
 def _of_path(inventory: Inventory, failure: Failure, item: PathItem) -> Case:
     server = inventory.hosts.get(item.server or "")
-    case = _of_port(inventory, failure, server, item.server_port or f"{item.port}/tcp", None)
+    case = _of_port(failure, server, item.server_port or f"{item.port}/tcp", None)
     client = inventory.hosts[item.host]
     declared = client.expect.resolves.get(item.destination, ())
     return replace(case, answers=tuple(ipaddress.ip_address(one) for one in declared if "/" not in one))
 
 
-def _of_port(
-    inventory: Inventory, failure: Failure, server: Host | None, key: str | None, unit: str | None
-) -> Case:
+def _of_port(failure: Failure, server: Host | None, key: str | None, unit: str | None) -> Case:
     port = server.expect.ports.get(key or "") if server else None
     owner = unit or (port.service if port else None) or (_only_unit(server) if server and key else None)
     number, _, protocol = (key or "").partition("/")
@@ -117,7 +124,9 @@ def _key_of(inventory: Inventory, item: ServiceItem) -> str | None:
 def _only_unit(server: Host) -> str | None:
     """Which unit must be meant where a port names none? The only declared one that no other port claims."""
     claimed = {port.service for port in server.expect.ports.values()}
-    free = [unit for unit, service in server.expect.services.items() if service.state == "running" and unit not in claimed]
+    free = [
+        unit for unit, service in server.expect.services.items() if service.state == "running" and unit not in claimed
+    ]
     nameless = [key for key, port in server.expect.ports.items() if port.service is None and port.state == "listening"]
     return free[0] if len(free) == 1 and len(nameless) == 1 else None
 

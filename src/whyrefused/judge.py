@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from whyrefused.diagnose import Failure, diagnose, first_of
+from whyrefused.plan.items import PathItem
 from whyrefused.records import CouldNotLook, Result, Seen
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def result(one: Judged, findings: Iterable[Finding]) -> Result:
         evidence=seen.lines if seen else (),
         finding=first_of(findings, one.question.id) if one.outcome == "failed" else None,
     )
-    if not hasattr(item, "destination"):
+    if not isinstance(item, PathItem):
         return plain
     return replace(
         plain, client=item.host, server=item.server, destination=item.destination, port=item.port,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from whyrefused.audit import Audit, Verdicts
-    from whyrefused.records import Run, Seen
+    from whyrefused.records import Outcome, Run, Seen
 
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "headroom", "forwards", "browses",
           "configured_in", "as")  # fmt: skip
@@ -34,7 +34,7 @@ class State:
         self.audit: Audit | None = None
         self.problem: str | None = None  # what is wrong with the inventory or the command line
         self.verdicts: Verdicts | None = None
-        self.outcomes: dict[str, str] = {}
+        self.outcomes: dict[str, Outcome] = {}
         self.foreign: dict[str, tuple[str, str, str]] = {}
         self.run: Run | None = None
         self.unwritten: list[str] = []
@@ -107,8 +107,8 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     return None if wiring.parameters(collector.config.stash[STATE], _check_of(collector)) else []
 
 
-def _check_of(module: pytest.Collector) -> str:
-    return module.path.stem.removeprefix("test_")
+def _check_of(node: pytest.Item | pytest.Collector) -> str:
+    return node.path.stem.removeprefix("test_")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -170,7 +170,8 @@ def seen(request: pytest.FixtureRequest, declared: object) -> Seen:  # noqa: ARG
         pytest.skip("not visited")
     if judged.miss is not None:
         raise judged.miss
-    assert judged.seen is not None
+    if judged.seen is None:
+        pytest.skip("nothing was looked at")
     return judged.seen
 
 
@@ -183,13 +184,12 @@ def pytest_runtest_makereport(
     audit = item.config.stash[STATE].audit
     judged = audit.judged(report.nodeid) if audit else None
     if judged is not None and audit is not None:
-        report.whyrefused = judged.outcome  # type: ignore[attr-defined] - TestReport takes extra attributes
+        vars(report)["whyrefused"] = judged.outcome  # TestReport keeps extra attributes, through xdist too
         if report.failed and call.excinfo is not None:
             from whyrefused import wiring  # noqa: PLC0415 - as above
 
             report.longrepr = wiring.told(audit.verdicts, report.nodeid)
     return report
-
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -207,7 +207,7 @@ class Counter:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """How did this phase of an item end?"""
         ours = hasattr(report, "whyrefused")
-        outcome = "error" if report.failed and report.when != "call" else report.outcome
+        outcome: Outcome = "error" if report.failed and report.when != "call" else report.outcome
         if report.when == "call" or outcome != "passed":
             if ours:
                 self._state.outcomes[report.nodeid] = outcome

@@ -56,12 +56,18 @@ def owned(listener: Listener, unit: Unit, socket: Unit | None) -> bool | None:
     """
     by_systemd = any(pid == 1 for _, pid in listener.processes) or listener.unit == "init.scope"
     if by_systemd:
-        return bool(socket and socket.active == "active")
+        return _held(listener, socket) if socket and socket.active == "active" else False
     if listener.unit:
         return listener.unit in {unit.id, unit.name} or _instance(listener.unit, unit.id)
     if listener.processes:
         return unit.main_pid in {pid for _, pid in listener.processes} or (None if listener.unit is None else False)
     return None if listener.unit is None else False
+
+
+def _held(listener: Listener, socket: Unit) -> bool | None:
+    """Is it one of the sockets that this socket unit holds? None where systemd did not say which these are."""
+    kind = "Stream" if listener.protocol == "tcp" else "Datagram"
+    return any(one.endswith(f":{listener.port} ({kind})") for one in socket.listens) if socket.listens else None
 
 
 def _instance(owner: str, unit: str) -> bool:

@@ -55,7 +55,7 @@ def script(asked: Mapping[str, Asked], token: str, *, become: str = "") -> str:
     sudo = f"sudo -n -u {shlex.quote(become)} --" if become else ""
     return (
         f"S={shlex.quote(sudo)}; T={shlex.quote(token)}{HEAD}all() {{\n{body}\n}}\n"
-        f"r=$(all 2>/dev/null)\nprintf '%s\\nDONE %s %s\\n' \"$r\" \"$T\" {len(probes)}\n"
+        f'r=$(all 2>/dev/null)\nprintf \'%s\\nDONE %s %s\\n\' "$r" "$T" {len(probes)}\n'
     )
 
 

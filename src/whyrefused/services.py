@@ -18,14 +18,15 @@ ENABLED = frozenset({"enabled", "enabled-runtime", "static", "alias", "indirect"
 
 def state(unit: Unit, socket: Unit | None) -> State:
     """Which of the states is the unit in? One that its active socket unit starts on demand is running."""
-    if unit.load == "not-found":
-        return "absent"
     if unit.crash_looping:
         return "crash-looping"
     if unit.active in {"active", "reloading", "refreshing"}:
         return "running"
+    # A socket with Accept=yes starts instances of a template: there is no service of its own name (systemd.socket(5)).
     if socket is not None and socket.active == "active" and unit.active != "failed":
         return "running"
+    if unit.load == "not-found":
+        return "absent"
     return "starting" if unit.active == "activating" else "stopped"
 
 

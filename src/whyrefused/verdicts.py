@@ -39,10 +39,10 @@ class Verdict:
 def of_item(evidence: Evidence, item: FirewallItem) -> tuple[Verdict, ...]:
     """What do the rules do with each part of the declared source? Raises `CouldNotLook`."""
     host = evidence[item.host]
-    found = []
+    found: list[Verdict] = []
     for source, version in _sources(evidence, item):
         for destination in _destinations(host, item.bind, item.address, version):
-            found += _judge(host, source, destination, item.protocol, item.port, version)
+            found += _judge(host, source, destination, item.protocol, item.port)
     if not found:
         raise CouldNotLook(f"{item.host}: which address {item.source.name} would come from is not known")
     return tuple(found)
@@ -50,7 +50,7 @@ def of_item(evidence: Evidence, item: FirewallItem) -> tuple[Verdict, ...]:
 
 def of_path(server: HostEvidence, source: str, destination: Address, port: int) -> tuple[Verdict, ...]:
     """What do the server's rules do with a TCP connection from this source to this address of it?"""
-    return tuple(_judge(server, source, destination, "tcp", port, destination.version))
+    return tuple(_judge(server, source, destination, "tcp", port))
 
 
 def for_listener(host: HostEvidence, listener: Listener) -> tuple[Verdict, ...]:
@@ -61,7 +61,7 @@ def for_listener(host: HostEvidence, listener: Listener) -> tuple[Verdict, ...]:
         for version in (V4, V6)
         if version == family or (family == V6 and listener.v6only is False)
         for destination in _of_family(host, version)
-        for verdict in _judge(host, "any", destination, listener.protocol, listener.port, version)
+        for verdict in _judge(host, "any", destination, listener.protocol, listener.port)
     )
 
 
@@ -79,7 +79,9 @@ def lines(host: HostEvidence, verdict: Verdict) -> tuple[Line, ...]:
 def words(verdict: Verdict) -> str:
     """The verdict in one line."""
     trace, decided = verdict.trace, verdict.trace.decided
-    answer = {"accept": "lets in", "reject": f"rejects ({trace.how})", "drop": "drops"}.get(trace.verdict, "cannot tell")
+    answer = {"accept": "lets in", "reject": f"rejects ({trace.how})", "drop": "drops"}.get(
+        trace.verdict, "cannot tell"
+    )
     by = f": {decided.rule}" if decided else ("" if trace.why else ": no rule says otherwise")
     return f"{answer} {', '.join(verdict.sources[:3])}{' …' if len(verdict.sources) > 3 else ''}{by}{trace.why and ': ' + trace.why}"  # noqa: E501, PLR2004 - a sentence
 
@@ -132,13 +134,11 @@ def _of_family(host: HostEvidence, version: int) -> tuple[Address, ...]:
     return tuple(own.address for own in host.addresses if own.scope == "global" and own.address.version == version)
 
 
-def _judge(
-    host: HostEvidence, source: str, destination: Address, protocol: str, port: int, version: int
-) -> Iterator[Verdict]:
+def _judge(host: HostEvidence, source: str, destination: Address, protocol: str, port: int) -> Iterator[Verdict]:
     own = frozenset(str(each.address) for each in host.addresses)
     packet = firewall.Packet(
         protocol=protocol,
-        source=("0.0.0.0/0" if version == V4 else "::/0") if source == "any" else source,
+        source=("0.0.0.0/0" if destination.version == V4 else "::/0") if source == "any" else source,
         destination=str(destination),
         port=port,
         interface="lo" if source in own else host.interface_of(destination),

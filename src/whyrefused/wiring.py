@@ -174,7 +174,9 @@ def told(verdicts: Verdicts, result: str) -> str:
     # pytest repeats the first line in its short summary.
     rows = [("cause", f"{finding.cause}: {finding.title}")] if finding else []
     rows += [("wanted", one.expected), ("saw", one.observed)]
-    rows += [(line.source if number else f"{line.host} says", line.line) for number, line in enumerate(one.evidence[:4])]
+    rows += [
+        (line.source if number else f"{line.host} says", line.line) for number, line in enumerate(one.evidence[:4])
+    ]
     if finding:
         rows += [("fix", line) for line in finding.fix[:3]]
     return reports.terminal("\n".join(f"{name}: {words}" for name, words in rows))
@@ -210,7 +212,10 @@ def _write(state: State, path: str | Path, text: str) -> None:
 
 def _set_status(state: State, session: pytest.Session, run: Run) -> None:
     judged = sum(one.outcome != "skipped" for one in run.results)
-    if sum(one.outcome in {"failed", "error"} for one in run.results) > QUIET_FROM and state.config.option.tbstyle == "auto":
+    if (
+        sum(one.outcome in {"failed", "error"} for one in run.results) > QUIET_FROM
+        and state.config.option.tbstyle == "auto"
+    ):
         state.config.option.tbstyle = "line"
     if session.exitstatus == pytest.ExitCode.OK and not judged and not run.foreign:
         session.exitstatus = NOTHING_CHECKED
@@ -242,5 +247,3 @@ def _finding(number: int, finding: Finding) -> list[str]:
     words += [f"   fix: {line}" for line in finding.fix]
     words += [f"   see: {line}" for line in finding.verify]
     return [*words, f"   explains {len(finding.explains)} item{'s' if len(finding.explains) != 1 else ''}", ""]
-
-

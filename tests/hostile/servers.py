@@ -25,6 +25,7 @@ from paramiko.common import (
     cMSG_CHANNEL_REQUEST,
     cMSG_DISCONNECT,
 )
+from paramiko.server import InteractiveQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,11 +118,11 @@ class Interface(paramiko.ServerInterface):
         wanted = password == "right" and self.server.fault != "keyboard-interactive"  # noqa: S105 - no secret
         return AUTH_SUCCESSFUL if wanted else AUTH_FAILED
 
-    def check_auth_interactive(self, username: str, submethods: str) -> int | paramiko.InteractiveQuery:
+    def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:
         """Ask for a secret."""
         del submethods
         self.note(f"auth interactive {username}")
-        return paramiko.InteractiveQuery("vault", "", ("The vault password: ", False))
+        return InteractiveQuery("vault", "", ("The vault password: ", False))
 
     def check_auth_interactive_response(self, responses: list[str]) -> int:
         """Note what was given away."""
@@ -159,7 +160,7 @@ class Interface(paramiko.ServerInterface):
             return False
         if self.server.fault == "exec-hang":
             self.server.stop.wait()
-        act = ACTS[self.server.fault] if self.server.fault in ACTS else good
+        act = ACTS.get(self.server.fault, good)
         threading.Thread(target=self._act, args=(act, channel), daemon=True).start()
         return True
 
@@ -199,7 +200,7 @@ class Interface(paramiko.ServerInterface):
 
 def send(transport: paramiko.Transport, message: paramiko.Message) -> None:
     """Send a message that paramiko's own server would not."""
-    transport._send_user_message(message)  # noqa: SLF001 - that is the point
+    transport._send_user_message(message)  # type: ignore[attr-defined] # noqa: SLF001 - that is the point
 
 
 def disconnect(words: str) -> paramiko.Message:
@@ -218,9 +219,9 @@ def signalled(channel: paramiko.Channel, name: str) -> paramiko.Message:
     message.add_byte(cMSG_CHANNEL_REQUEST)
     message.add_int(channel.remote_chanid)
     message.add_string("exit-signal")
-    message.add_boolean(False)
+    message.add_boolean(b=False)
     message.add_string(name)
-    message.add_boolean(False)
+    message.add_boolean(b=False)
     message.add_string("")
     message.add_string("")
     return message
@@ -310,7 +311,7 @@ def _disconnect(interface: Interface, channel: paramiko.Channel) -> None:
 
 def _frozen(interface: Interface, channel: paramiko.Channel) -> None:
     channel.sendall(b"half\n")
-    interface.transport.packetizer.send_message = lambda _: interface.server.stop.wait()  # type: ignore[method-assign]
+    interface.transport.packetizer.send_message = lambda _: interface.server.stop.wait()  # type: ignore[assignment, method-assign]
     interface.server.stop.wait()
 
 
@@ -341,8 +342,8 @@ def _flipped(interface: Interface, channel: paramiko.Channel) -> None:
 
 def _rekey_stuck(interface: Interface, channel: paramiko.Channel) -> None:
     channel.sendall(b"half\n")
-    interface.transport._send_kex_init()  # noqa: SLF001 - a rekeying that is begun and never done
-    interface.transport.packetizer.send_message = lambda _: interface.server.stop.wait()  # type: ignore[method-assign]
+    interface.transport._send_kex_init()  # type: ignore[attr-defined] # noqa: SLF001 - a rekeying that is begun and never done
+    interface.transport.packetizer.send_message = lambda _: interface.server.stop.wait()  # type: ignore[assignment, method-assign]
     interface.server.stop.wait()
 
 
@@ -463,7 +464,19 @@ RAW: dict[str, Callable[[Server, socket.socket], None]] = {
     "old-algorithms": _old,
 }
 
-SPOKEN = ["auth-hang", "auth-denied", "auth-cut", "auth-disconnect", "auth-partial", "keyboard-interactive", "password-only", "session-refused", "session-hang", "exec-refused", "exec-hang"]
+SPOKEN = (
+    "auth-hang",
+    "auth-denied",
+    "auth-cut",
+    "auth-disconnect",
+    "auth-partial",
+    "keyboard-interactive",
+    "password-only",
+    "session-refused",
+    "session-hang",
+    "exec-refused",
+    "exec-hang",
+)
 
-KEY = paramiko.Ed25519Key.generate() if hasattr(paramiko.Ed25519Key, "generate") else paramiko.ECDSAKey.generate()
-OTHER_KEY = paramiko.ECDSAKey.generate()
+KEY = paramiko.ECDSAKey.generate()
+OTHER_KEY = paramiko.ECDSAKey.generate(bits=384)

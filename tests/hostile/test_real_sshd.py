@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import testinfra
-from conftest import LIMITS, Known, Sshd, connection, keygen, start_sshd
+from hostile.support import LIMITS, Known, Sshd, connection, keygen, start_sshd
 
 from whyrefused.ssh import NotReached, Settings, register, visit
 from whyrefused.ssh.backend import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SLOWER = replace(LIMITS, connect=10.0, login=10.0, command=20.0, host=40.0)
 
@@ -30,7 +31,9 @@ def _trusted(known: Known, sshd: Sshd) -> None:
 
 def say(text: str, sshd: Sshd, key: Path | None, settings: Settings, **more: object) -> bytes:
     """Run a script that prints this."""
-    output = visit(connection(key=key, **({"port": sshd.port} | more)), f"echo {text}".encode(), SLOWER, settings)
+    port = more.pop("port", sshd.port)
+    assert port is None or isinstance(port, int)
+    output = visit(connection(port, key, **more), f"echo {text}".encode(), SLOWER, settings)
     assert (0, b"") == (output.status, output.stderr)
     return output.stdout
 
@@ -100,7 +103,7 @@ def test_certificate(kind: str, sshd: Sshd, known: Known, tmp_path: Path) -> Non
     key = keygen(tmp_path / "fresh", kind=kind)
     with pytest.raises(NotReached):
         say("x", sshd, key, known.settings)
-    user = connection(1, None).user
+    user = getpass.getuser()
     subprocess.run(["ssh-keygen", "-q", "-s", sshd.folder / "ca", "-I", "t", "-n", user, f"{key}.pub"], check=True)
     assert say("x", sshd, key, known.settings) == b"x\n"
 
@@ -108,7 +111,7 @@ def test_certificate(kind: str, sshd: Sshd, known: Known, tmp_path: Path) -> Non
 def test_certificate_file(sshd: Sshd, known: Known, tmp_path: Path) -> None:
     """CertificateFile is offered with the key that it was made for."""
     key = keygen(tmp_path / "fresh")
-    user = connection(1, None).user
+    user = getpass.getuser()
     subprocess.run(["ssh-keygen", "-q", "-s", sshd.folder / "ca", "-I", "t", "-n", user, f"{key}.pub"], check=True)
     elsewhere = (tmp_path / "fresh-cert.pub").rename(tmp_path / "elsewhere.pub")
     known.add(f"CertificateFile {elsewhere}\n")
@@ -142,7 +145,7 @@ def test_agent(agent: Path, sshd: Sshd, known: Known) -> None:
 def test_agent_with_certificate(agent: Path, sshd: Sshd, known: Known, tmp_path: Path) -> None:
     """A certificate of an RSA key in the agent is used."""
     key = keygen(tmp_path / "fresh", kind="rsa")
-    user = connection(1, None).user
+    user = getpass.getuser()
     subprocess.run(["ssh-keygen", "-q", "-s", sshd.folder / "ca", "-I", "t", "-n", user, f"{key}.pub"], check=True)
     subprocess.run(["ssh-add", "-q", "-D"], check=True, capture_output=True)
     subprocess.run(["ssh-add", "-q", key], check=True, capture_output=True)
@@ -176,7 +179,7 @@ def test_proxy_jump(sshd: Sshd, known: Known, user_key: Path, tmp_path: Path) ->
     with start_sshd(_folder(tmp_path, "inner"), user_key) as inner:
         known.known_hosts.write_text(sshd.line + inner.line)
         known.add(f"Host hop*\n HostName 127.0.0.1\n Port {sshd.port}\n IdentityFile {user_key}\n")
-        given = ("-J", f"hop1,{connection(1, None).user}@hop2")
+        given = ("-J", f"hop1,{getpass.getuser()}@hop2")
         before = len(sshd.log)
         for _ in range(3):
             assert say("x", inner, user_key, known.settings, ssh_arguments=given) == b"x\n"

@@ -99,6 +99,7 @@ four = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 six = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
 for line in sys.stdin:
     probes, seen = json.loads(line), {}
+    asked = {probe[3] for probe in probes}  # older handshakes are still being repeated
     for version, source, destination, sport, dport in probes:
         raw = syn(version, source, destination, sport, dport)
         (four if version == 4 else six).sendto(raw, (destination, 0))
@@ -107,7 +108,7 @@ for line in sys.stdin:
         if select.select([sniffer], [], [], 0.05)[0]:
             frame, (_, _, direction, *_) = sniffer.recvfrom(65535)
             found = read(frame) if direction != 4 else None
-            if found:
+            if found and found[0] in asked:
                 seen.setdefault(found[0], found[1])
     print(json.dumps(seen), flush=True)
 """

@@ -106,9 +106,13 @@ ENTRY = st.dictionaries(
 )
 EXPECTS = st.dictionaries(
     st.sampled_from(list(Expect.model_fields)),
-    WORDS | st.lists(WORDS | ENTRY, max_size=2) | st.dictionaries(st.sampled_from(["443/tcp", "nginx", "files"]), WORDS | ENTRY | st.lists(WORDS, max_size=2), max_size=2),
+    WORDS
+    | st.lists(WORDS | ENTRY, max_size=2)
+    | st.dictionaries(
+        st.sampled_from(["443/tcp", "nginx", "files"]), WORDS | ENTRY | st.lists(WORDS, max_size=2), max_size=2
+    ),
     max_size=2,
-)  # fmt: skip
+)
 
 
 @given(EXPECTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from whyrefused.inventory import levels
 from whyrefused.inventory.connection import VARIABLES, connection
-from whyrefused.inventory.flaws import Flaw
 from whyrefused.inventory.templates import Fleet
-from whyrefused.records import Connection
+
+if TYPE_CHECKING:
+    from whyrefused.inventory.flaws import Flaw
+    from whyrefused.records import Connection
 
 CASES = yaml.safe_load((Path(__file__).parent / "data/inventory/connection.yml").read_text())
 

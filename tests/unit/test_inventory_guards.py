@@ -41,10 +41,8 @@ def test_refused(name: str) -> None:
 
 def test_missing_command() -> None:
     """Without the command one clear problem says how to get it."""
-    assert refusal("web1,") == [
-        "WHYREFUSED_ANSIBLE_INVENTORY names `/nonexistent`, which is no program; inventories are read by it: "
-        "pip install 'whyrefused[ansible]'"
-    ]
+    message = "WHYREFUSED_ANSIBLE_INVENTORY names `/nonexistent`, which is no program; inventories are read by it: "
+    assert refusal("web1,") == [message + "pip install 'whyrefused[ansible]'"]
 
 
 def test_too_large(tmp_path: Path) -> None:

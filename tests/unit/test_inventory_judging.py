@@ -95,7 +95,7 @@ def test_environment() -> None:
 def test_five_thousand_hosts() -> None:
     """A large fleet is read in much less time than the command takes."""
     names = [f"h{number}" for number in range(5000)]
-    groups = {f"g{number}": {"hosts": names[number * 50 : number * 50 + 50]} for number in range(100)}
+    groups: dict[str, Any] = {f"g{number}": {"hosts": names[number * 50 : number * 50 + 50]} for number in range(100)}
     expect = {"services": {"nginx": "running"}, "ports": {"443/tcp": {"bind": "{{ ip }}"}}}
     groups["all"] = {"children": list(groups), "vars": {"expect": expect}}
     text = json.dumps(
@@ -107,12 +107,13 @@ def test_five_thousand_hosts() -> None:
     assert time.process_time() - start < 2
 
 
+WORDS = ["{{ a }}", "{{ b.c }}", "a:1", "none", "running", "h"]
+KEYS = ["services", "ports", "connects", "proxy", "to", "server", "443/tcp", "443", "{{ a }}", "__ansible_vault"]
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(0, 99) | st.sampled_from(["{{ a }}", "{{ b.c }}", "a:1", "none", "running", "h"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["services", "ports", "connects", "proxy", "to", "server", "443/tcp", "443", "{{ a }}", "__ansible_vault"]), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(0, 99) | st.sampled_from(WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
     max_leaves=15,
-)  # fmt: skip
+)
 LEVEL = st.dictionaries(
     st.sampled_from(["expect", "expects", "a", "b", "ansible_host", "ansible_port"]), VALUES, max_size=4
 )

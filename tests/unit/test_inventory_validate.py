@@ -40,8 +40,22 @@ def test_localhost(expect: dict[str, Any], answer: bool) -> None:  # noqa: FBT00
     assert mentions_localhost(Expect.model_validate(expect)) is answer
 
 
-KEYS = ["services", "ports", "resolves", "connects", "proxy", "browses", "headroom", "forwards", "wide", "nginx",
-        "443/tcp", "state", "bind", "allow", "clients", "to", "url", "as", "http", "no_proxy", "backlog", "server"]  # fmt: skip
+KEYS = [
+    *(
+        "services",
+        "ports",
+        "resolves",
+        "connects",
+        "proxy",
+        "browses",
+        "headroom",
+        "forwards",
+        "wide",
+        "nginx",
+        "443/tcp",
+    ),
+    *("state", "bind", "allow", "clients", "to", "url", "as", "http", "no_proxy", "backlog", "server"),
+]
 TREES = st.recursive(
     st.none()
     | st.booleans()

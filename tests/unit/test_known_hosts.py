@@ -57,7 +57,8 @@ def test_an_alias_is_taken_as_it_is() -> None:
 def test_a_hashed_line_saves_a_changed_one() -> None:
     """A plain line with another key does not hide a hashed line with the right one."""
     hashed = next(e for e in known_hosts.read(str(FILE)).hashed)
-    text = f"{hashed.names} ssh-ed25519 {hashed.encoded}\nhashed.example.com ssh-ed25519 {base64.b64encode(key('A')).decode()}\n"
+    plain = base64.b64encode(key("A")).decode()
+    text = f"{hashed.names} ssh-ed25519 {hashed.encoded}\nhashed.example.com ssh-ed25519 {plain}\n"
     assert "known" == known_hosts.judge([known_hosts.parse(text)], "hashed.example.com", 22, key("D")).verdict
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +22,7 @@ from whyrefused.ssh import NotReached, Settings, agent, arguments, check_key_fil
 from whyrefused.ssh.wire import Watchdog, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 needs_ssh = pytest.mark.skipif(not shutil.which("ssh"), reason="no ssh on this machine (openssh-client)")
 
@@ -34,9 +34,7 @@ def reach(address: str = "h.example.com", **more: object) -> Connection:
 
 def test_import_is_cheap() -> None:
     """Importing the package loads neither paramiko nor testinfra."""
-    code = (
-        "import sys, whyrefused.ssh; print({'paramiko', 'cryptography', 'testinfra', 'subprocess'} & set(sys.modules))"
-    )
+    code = "import sys, whyrefused.ssh; print({'paramiko', 'testinfra', 'subprocess'} & set(sys.modules))"
     assert "set()\n" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
@@ -80,7 +78,7 @@ def test_users(user: str, *, good: bool) -> None:
 
 
 @pytest.mark.parametrize(("given_", "kept"), [
-    (("-C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60s"), ("-o", "ControlMaster=auto", "-o", "ControlPersist=60s")),
+    (("-C", "-o", "ControlMaster=auto", "-oIPQoS=ef"), ("-o", "ControlMaster=auto", "-o", "IPQoS=ef")),
     (("-Cq", "-p22", "-J", "a,b"), ("-p", "22", "-J", "a,b")),
     (("-4", "-oPort 22"), ("-4", "-o", "Port 22")),
     (("-o", "StrictHostKeyChecking=no", "-i", "~/.ssh/k"), ("-o", "StrictHostKeyChecking=no", "-i", "~/.ssh/k")),
@@ -92,7 +90,7 @@ def test_arguments(given_: tuple[str, ...], kept: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("given_", [
     ("-L", "1:2:3"), ("-W", "a:1"), ("-A",), ("host",), ("-o",), ("-o", "LocalCommand=id"), ("-o", "Ciphers=x"),
-    ("-o", "Include=/x"), ("-J", "-oProxyCommand=id"), ("-F", ""), ("--", "x"), ("-E", "/tmp/x"), ("-o", "=x"),
+    ("-o", "Include=/x"), ("-J", "-oProxyCommand=id"), ("-F", ""), ("--", "x"), ("-E", "log"), ("-o", "=x"),
 ])  # fmt: skip
 def test_arguments_refused(given_: tuple[str, ...]) -> None:
     """An argument that we would not honour is an error with the way out, never silence."""
@@ -105,25 +103,17 @@ def test_arguments_refused(given_: tuple[str, ...]) -> None:
 @given(st.lists(st.text(max_size=20), max_size=6))
 def test_any_arguments(given_: list[str]) -> None:
     """Any list of words is either taken or refused by name."""
-    try:
+    with suppress(NotReached):
         kept = arguments.options(tuple(given_))
-    except NotReached as problem:
-        assert problem.reason == "local"
-    else:
-        assert {word[:2] for word in kept[::2] if word.startswith("-")} <= {
-            "-4",
-            "-6",
-            "-F",
-            "-i",
-            "-J",
-            "-l",
-            "-o",
-            "-p",
-        } or kept
+        # Nothing that stands where an option does is one that we do not know.
+        options = iter(kept)
+        for option in options:
+            assert option in ("-4", "-6", "-F", "-i", "-J", "-l", "-o", "-p")
+            assert option in ("-4", "-6") or not next(options).startswith("-")
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[Path]:
+def file(tmp_path: Path) -> Path:
     """Give an empty configuration."""
     made = tmp_path / "config"
     made.write_text("")
@@ -147,7 +137,8 @@ def test_defaults(file: Path, ssh: str | None) -> None:
     home = config.home()
     assert ("h.example.com", 22, getpass.getuser(), "yes", None) == (got.host, got.port, got.user, got.strict, got.via)
     assert got.known_hosts == (
-        f"{home}/.ssh/known_hosts", f"{home}/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2",
+        f"{home}/.ssh/known_hosts", f"{home}/.ssh/known_hosts2",
+        "/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2",
     )  # fmt: skip
     assert {f"{home}/.ssh/id_rsa", f"{home}/.ssh/id_ecdsa", f"{home}/.ssh/id_ed25519"} <= set(got.identity_files)
 
@@ -177,7 +168,7 @@ def test_one_process_for_plain_files(file: Path, tmp_path: Path) -> None:
     program = tmp_path / "ssh"
     program.write_text(f'#!/bin/sh\necho call >> {calls}\nexec {shutil.which("ssh")} "$@"\n')
     program.chmod(0o755)
-    for text, expected in (("User a\n", 1), ("User b\nHost h1*\nPort 3\n", 4), ("User %u\n", 4)):
+    for text, expected in (("User a\n", 1), ("User b\nHost h1*\nPort 3\n", 4), ("IdentityFile /%h\n", 4)):
         calls.write_text("")
         ports = [resolve(file, text, reach(f"h{n}"), ssh=str(program)).port for n in range(4)]
         assert expected == calls.read_text().count("call"), text
@@ -206,7 +197,8 @@ def test_arguments_count(file: Path) -> None:
 def test_match_and_tokens(file: Path, tmp_path: Path) -> None:
     """Match, Include and tokens are ssh's own."""
     (tmp_path / "part.conf").write_text("Match user jane\n Port 99\n")
-    text = f"Include {tmp_path}/*.conf\nHost h*\n HostName %h.example.net\n IdentityFile /keys/%r@%h:%p\n HostKeyAlias %n\n"
+    text = f"Include {tmp_path}/*.conf\nHost h*\n HostName %h.example.net\n HostKeyAlias %n\n"
+    text += " IdentityFile /keys/%r@%h:%p\n"
     got = resolve(file, text, reach("h1", user="jane"))
     assert ("h1.example.net", 99, "h1") == (got.host, got.port, got.alias)
     assert got.identity_files == ("/keys/jane@h1.example.net:99",)

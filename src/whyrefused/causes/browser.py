@@ -1,7 +1,7 @@
 """Browser-related problems.
 
-The browser goes elsewhere than a plain connection from the same machine does: through a proxy of its own, to https where
-only http is served, along a redirect it remembers. Cookies never refuse a connection.
+The browser goes elsewhere than a plain connection from the same machine does: through a proxy of its own, to https
+where only http is served, along a redirect it remembers. Cookies never refuse a connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Local firewall or antivirus.
 
-The client's own firewall refuses or drops what leaves the machine, or eats the answer. A rule may hold for one user or one
-service only, so that root connects where the application cannot.
+The client's own firewall refuses or drops what leaves the machine, or eats the answer. A rule may hold for one user
+or one service only, so that root connects where the application cannot.
 """
 
 from __future__ import annotations

@@ -47,7 +47,9 @@ def _path(case: Case, evidence: Evidence, item: PathItem) -> Ruling:
     if tried <= right:
         return excluded(f"{item.destination} is {', '.join(map(str, sorted(tried, key=str)))}, as it should be")
     if tried & right:
-        return unknown(f"{item.destination} has {', '.join(map(str, sorted(tried, key=str)))}, of which only some are right")
+        return unknown(
+            f"{item.destination} has {', '.join(map(str, sorted(tried, key=str)))}, of which only some are right"
+        )
     return _wrong(case, evidence, item.destination, tuple(sorted(right, key=str)))
 
 

@@ -1,7 +1,8 @@
 """Network misconfiguration.
 
-A router or the server itself sends the connection to another address or port than it should: a port forward that leads to
-a closed port or a host that is gone, a redirect left over from an old set-up, a way back that does not exist.
+A router or the server itself sends the connection to another address or port than it should: a port forward that
+leads to a closed port or a host that is gone, a redirect left over from an old set-up, a way back that does not
+exist.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Server overload or resource exhaustion.
 
-The server has no room for one more connection. On Linux a full accept queue seldom refuses: the connection times out, or
-is reset after it seemed to open. It is refused where the overload ended the program, or where a limit is a firewall's.
+The server has no room for one more connection. On Linux a full accept queue seldom refuses: the connection times out,
+or is reset after it seemed to open. It is refused where the overload ended the program, or where a limit is a
+firewall's.
 """
 
 from __future__ import annotations

@@ -30,7 +30,11 @@ FIX = {
     LOGIN: ("grep -rn {variable} ~/.profile ~/.bash_profile ~/.bashrc /etc/profile /etc/profile.d", "remove that line"),
     MANAGER: ("systemctl unset-environment {variable}", "grep -rn {variable} /etc/systemd/system.conf*"),
 }
-UNIT_FIX = ("systemctl cat {unit} | grep -n {variable}", "remove that line, systemctl daemon-reload", "systemctl restart {unit}")
+UNIT_FIX = (
+    "systemctl cat {unit} | grep -n {variable}",
+    "remove that line, systemctl daemon-reload",
+    "systemctl restart {unit}",
+)
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:
@@ -73,6 +77,4 @@ def _missing(client: HostEvidence, item: ProxyItem) -> Ruling:
 
 def _fix(place: str, one: Setting) -> tuple[str, ...]:
     unit = place.removeprefix("unit ")
-    return tuple(
-        line.format(line=one.line, variable=one.variable, unit=unit) for line in FIX.get(place, UNIT_FIX)
-    )
+    return tuple(line.format(line=one.line, variable=one.variable, unit=unit) for line in FIX.get(place, UNIT_FIX))

@@ -64,7 +64,9 @@ def _judged(case: Case, host: HostEvidence, found: tuple[Verdict, ...]) -> Rulin
         unclear = [one for one in found if one.trace.verdict == "cannot-tell"]
         if unclear:
             return unknown(verdicts.words(unclear[0]))
-        return excluded("its rules let the connection in", *(line for one in found for line in verdicts.lines(host, one)))
+        return excluded(
+            "its rules let the connection in", *(line for one in found for line in verdicts.lines(host, one))
+        )
     seen = {_symptom(one) for one in refusing}
     if case.seen.symptom not in seen:
         told = " or ".join(sorted(seen))
@@ -92,14 +94,19 @@ def _by_icmp(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
         variant="reject-icmp",
         host=host.name,
         subject=case.key,
-        fix=(f"as root on {host.name}: nft list ruleset; iptables-save", f"let {case.key} in, in the tool that manages it"),
+        fix=(
+            f"as root on {host.name}: nft list ruleset; iptables-save",
+            f"let {case.key} in, in the tool that manages it",
+        ),
         verify=(f"nc -vz {last.address} {case.port}",),
     )
 
 
 def _proven(case: Case, host: HostEvidence, refusing: list[Verdict]) -> Ruling:
     first = refusing[0]
-    variant = "drop" if first.trace.verdict == "drop" else f"reject-{'tcp-reset' if 'reset' in first.trace.how else 'icmp'}"
+    variant = (
+        "drop" if first.trace.verdict == "drop" else f"reject-{'tcp-reset' if 'reset' in first.trace.how else 'icmp'}"
+    )
     return Ruling(
         answer="proven",
         because=f"the firewall {verdicts.words(first)}",

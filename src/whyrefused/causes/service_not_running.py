@@ -27,7 +27,11 @@ HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguratio
 FIX = {
     "stopped": ("systemctl start {unit}",),
     "failed": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
-    "start-limit-hit": ("journalctl -u {unit} -n 50 --no-pager", "systemctl reset-failed {unit}", "systemctl start {unit}"),
+    "start-limit-hit": (
+        "journalctl -u {unit} -n 50 --no-pager",
+        "systemctl reset-failed {unit}",
+        "systemctl start {unit}",
+    ),
     "oom-kill": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
     "crash-loop": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
     "masked": ("systemctl unmask {unit}", "systemctl start {unit}"),
@@ -77,7 +81,9 @@ def _of_unit(case: Case, host: HostEvidence) -> Ruling:
         host=host.name,
         subject=name,
         fix=tuple(line.format(unit=name) for line in FIX[variant])
-        + ((f"systemctl enable {name}",) if case.wants_enabled and variant not in {"disabled", "not-installed"} else ()),
+        + (
+            (f"systemctl enable {name}",) if case.wants_enabled and variant not in {"disabled", "not-installed"} else ()
+        ),
         verify=(f"systemctl is-active {name}", *([f"ss -Htln sport = :{case.port}"] if case.port else [])),
     )
 

@@ -11,7 +11,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from whyrefused import addresses, ports
-from whyrefused.case import FirewallItem, PathItem, PortItem, excluded, unknown
+from whyrefused.case import PathItem, PortItem, excluded, unknown
 from whyrefused.daemons import rebind
 from whyrefused.records import CouldNotLook, Ruling
 

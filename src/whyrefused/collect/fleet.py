@@ -98,7 +98,9 @@ class Progress:
         if self._file is None or done == self._shown or (not self._live and now - self._last < SLOW_LINE):
             return
         self._last, self._shown = now, done
-        self._file.write(f"\rvisited {done} of {self._hosts} hosts" if self._live else f"visited {done} of {self._hosts}\n")
+        self._file.write(
+            f"\rvisited {done} of {self._hosts} hosts" if self._live else f"visited {done} of {self._hosts}\n"
+        )
         self._file.flush()
 
     def end(self, replies: Mapping[str, Reply]) -> None:

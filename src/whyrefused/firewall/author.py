@@ -42,7 +42,10 @@ CHAINS = (
     (re.compile(r"ts-(input|forward|postrouting)"), "tailscale"),
     (re.compile(r"ISTIO_.*"), "istio"),
     (re.compile(r"sshguard"), "sshguard"),
-    (re.compile(r"(INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING)_(direct|ZONES.*)|(IN|FWD[IO])_.+|FWDI?_.+"), "firewalld"),
+    (
+        re.compile(r"(INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING)_(direct|ZONES.*)|(IN|FWD[IO])_.+|FWDI?_.+"),
+        "firewalld",
+    ),
 )
 
 
@@ -76,7 +79,14 @@ def of_policy(table: Table, chain: Chain) -> str:
     if known:
         return known
     jumps = {of_chain(name) for name in _targets(chain)}
-    return next((who for who in ("ufw", "firewalld", "docker") if who in jumps and (who != "docker" or chain.hook == "forward")), BY_HAND)
+    return next(
+        (
+            who
+            for who in ("ufw", "firewalld", "docker")
+            if who in jumps and (who != "docker" or chain.hook == "forward")
+        ),
+        BY_HAND,
+    )
 
 
 def _targets(chain: Chain) -> Iterable[str]:

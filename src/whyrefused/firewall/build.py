@@ -127,5 +127,3 @@ def linear(old: Field | None, keep: int, flip: int, target: Field) -> Change:
     if old is target:
         return Change(field=target, keep=keep, flip=flip)
     return Change(field=target, copied=old, mask=keep, flip=flip)
-
-

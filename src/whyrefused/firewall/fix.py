@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from whyrefused.firewall import build
 from whyrefused.firewall.iptables_words import words
 from whyrefused.firewall.journey import Hook, span_of
-from whyrefused.firewall.model import PROTOCOLS, Action, Among, Field, Op, Packet, Part, Rule, Ruleset, Step, Table, Trace
+from whyrefused.firewall.model import (
+    PROTOCOLS,
+    Action,
+    Among,
+    Field,
+    Op,
+    Packet,
+    Part,
+    Rule,
+    Ruleset,
+    Step,
+    Table,
+    Trace,
+)
 from whyrefused.firewall.ranges import address_range, without
 from whyrefused.firewall.verdict import judge_all
 
@@ -79,7 +92,11 @@ def _firewalld(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str,
     port = f"{_port(trace, packet)}/{packet.protocol}"
     change = f"--add-port={port}"
     if packet.source != "any" or to == "reject" or part in ("pre", "deny"):
-        family = f' family="ipv{span_version(packet.source)}" source address="{packet.source}"' if packet.source != "any" else ""
+        family = (
+            f' family="ipv{span_version(packet.source)}" source address="{packet.source}"'
+            if packet.source != "any"
+            else ""
+        )
         # Rules that deny go before those that allow, unless a priority says otherwise (firewalld.richlanguage(5)).
         urgent = ' priority="-1"' if part in ("pre", "deny") else ""
         rich = f'rule{urgent}{family} port port="{_port(trace, packet)}" protocol="{packet.protocol}" {to}'
@@ -186,7 +203,10 @@ def _inserted(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace, to: Wi
 
 def _rule(packet: Packet, trace: Trace, to: Wish) -> Rule:
     port, protocol = _port(trace, packet), PROTOCOLS[packet.protocol]
-    ops: list[Op] = [build.one_of(Field.PROTOCOL, [(protocol, protocol)], ""), build.one_of(Field.DPORT, [(port, port)], "")]
+    ops: list[Op] = [
+        build.one_of(Field.PROTOCOL, [(protocol, protocol)], ""),
+        build.one_of(Field.DPORT, [(port, port)], ""),
+    ]
     if packet.source != "any":
         version, span = address_range(packet.source)
         ops = [build.one_of(Field.FAMILY, [(version, version)], ""), build.one_of(Field.SOURCE, [span], ""), *ops]
@@ -202,7 +222,9 @@ def _iptables(step: Step) -> str:
 
 
 def _nft_rule(step: Step, packet: Packet, trace: Trace, to: Wish) -> str:
-    source = f"ip{'' if span_version(packet.source) == 4 else '6'} saddr {packet.source} " if packet.source != "any" else ""  # noqa: PLR2004 - IP version
+    source = (
+        f"ip{'' if span_version(packet.source) == 4 else '6'} saddr {packet.source} " if packet.source != "any" else ""
+    )  # noqa: PLR2004 - IP version
     reject = "reject with tcp reset" if packet.protocol == "tcp" else "reject"
     match = f"{source}{packet.protocol} dport {_port(trace, packet)} {'accept' if to == 'accept' else reject}"
     if step.index:

@@ -56,9 +56,7 @@ def parse(text: str) -> Sets:
     return found
 
 
-def lookup(
-    sets: Sets | None, name: str, flags: Sequence[str], version: int, text: str, depth: int = 0
-) -> Test:
+def lookup(sets: Sets | None, name: str, flags: Sequence[str], version: int, text: str, depth: int = 0) -> Test:
     """Which test asks whether a packet's source, destination, ... is in this set?"""
     if sets is None or name not in sets or depth > NESTED:
         return Open(text=text, why=f"what is in the set {name} is not known")
@@ -91,9 +89,16 @@ def _test(  # noqa: PLR0913 - the question, and where it is asked
     protocols = "port" in kinds and not found.kind.startswith("bitmap:")
     rows = tuple(_row(fields, element, protocols=protocols) for element, _ in found.elements)
     exact = frozenset(
-        low for row in rows for at, one in enumerate(fields) if one is Field.DPORT for low, high in row.cells[at] if low == high  # type: ignore[misc]
+        low
+        for row in rows
+        for at, one in enumerate(fields)
+        if one is Field.DPORT
+        for low, high in row.cells[at]
+        if low == high  # type: ignore[misc]
     )
-    return Among(fields=(*fields, Field.PROTOCOL) if protocols else fields, rows=rows, text=text, named=name, exact=exact)
+    return Among(
+        fields=(*fields, Field.PROTOCOL) if protocols else fields, rows=rows, text=text, named=name, exact=exact
+    )
 
 
 def _flat(asked: Field, elements: Sequence[tuple[str, bool]]) -> Ranges:

@@ -198,7 +198,9 @@ def _tcp_flags(arguments: Arguments, text: str, negated: bool, start: int) -> It
 
 
 def _syn(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
-    yield build.masked(Field.FLAGS, _flag_bits("FIN,SYN,RST,ACK"), FLAGS["syn"], _ends(arguments, start), negated=negated)
+    yield build.masked(
+        Field.FLAGS, _flag_bits("FIN,SYN,RST,ACK"), FLAGS["syn"], _ends(arguments, start), negated=negated
+    )
 
 
 def _state(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
@@ -281,7 +283,11 @@ def _match_set(arguments: Arguments, text: str, negated: bool, start: int) -> It
 def _negate(test: Test) -> Test:
     if isinstance(test, Open):
         return test
-    return AnyOf(tests=(test,) if isinstance(test, Among) else test.tests if isinstance(test, AnyOf) else (), text=test.text, negated=True)
+    return AnyOf(
+        tests=(test,) if isinstance(test, Among) else test.tests if isinstance(test, AnyOf) else (),
+        text=test.text,
+        negated=True,
+    )
 
 
 GENERIC: dict[str, Callable[[Arguments, str, bool, int], Iterator[Test | Touch]]] = {

@@ -78,7 +78,9 @@ class Journey:
         values[Field.DESTINATION] = address_range(packet.destination)[1] if packet.destination else None
         values[Field.SPORT] = (packet.source_port,) * 2 if packet.source_port is not None else EPHEMERAL
         values[Field.DPORT] = (packet.port, packet.port)
-        values[Field.IIF], values[Field.OIF] = ("", packet.interface) if self.hook == "output" else (packet.interface, "")
+        values[Field.IIF], values[Field.OIF] = (
+            ("", packet.interface) if self.hook == "output" else (packet.interface, "")
+        )
         values[Field.MARK] = (packet.mark, packet.mark)
         values[Field.STATE] = (STATES["invalid"],) * 2
         for field in TRACKED:
@@ -166,7 +168,9 @@ class Journey:
         for flow in alike:
             for end in ends:
                 if shared := both(flow.sources, end.flow.sources):
-                    out.extend(self._leave(end, Flow(end.flow.state, shared, end.flow.doubt, flow.way + _shown(end, chain))))
+                    out.extend(
+                        self._leave(end, Flow(end.flow.state, shared, end.flow.doubt, flow.way + _shown(end, chain)))
+                    )
         return out
 
     def _leave(self, end: End, flow: Flow) -> list[Flow]:
@@ -259,7 +263,11 @@ def _device(chain: Chain, state: State) -> bool | None:
 def _shown(end: End, chain: Chain) -> tuple[Visit, ...]:
     """What of a way through a base chain is worth telling?"""
     policy = bool(end.visits) and end.visits[-1].rule is None
-    if policy and end.action.kind == "accept" and (chain.kind != "filter" or chain.hook in ("prerouting", "postrouting")):
+    if (
+        policy
+        and end.action.kind == "accept"
+        and (chain.kind != "filter" or chain.hook in ("prerouting", "postrouting"))
+    ):
         return ()
     return end.visits
 

@@ -55,7 +55,9 @@ def _match(value: Mapping[str, Any]) -> str:
     written = _flags(right) if _bit_names(right) else _expression(right)
     if isinstance(right, str) and isinstance(left, dict) and _asks_name(left) and not right.startswith("@"):
         written = f'"{right}"'
-    sign = "== " if op == "==" and (masked or _is_flags(left)) and not isinstance(right, dict) else OPERATORS.get(op, op)
+    sign = (
+        "== " if op == "==" and (masked or _is_flags(left)) and not isinstance(right, dict) else OPERATORS.get(op, op)
+    )
     return f"{_expression(left)} {sign}{written}"
 
 
@@ -191,7 +193,7 @@ def _log(value: Mapping[str, Any]) -> str:
 
 
 def _xt(value: Mapping[str, Any]) -> str:
-    return f"xt {value.get('type')} \"{value.get('name')}\""
+    return f'xt {value.get("type")} "{value.get("name")}"'
 
 
 WORDS = ("accept", "drop", "return", "continue", "jump", "goto", "reject", "queue")

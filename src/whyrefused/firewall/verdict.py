@@ -73,9 +73,7 @@ def _version(packet: Packet) -> int:
     return versions.pop() if versions else 4
 
 
-def _parts(
-    ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges
-) -> list[tuple[Ranges, Trace]]:
+def _parts(ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges) -> list[tuple[Ranges, Trace]]:
     """Which sources share a trace?"""
     outcomes = Journey(ruleset, packet, hook, version).run(sources)
     parts = []
@@ -91,9 +89,7 @@ def _with_quiet(  # noqa: PLR0913 - the question once more
     trace: Trace, ruleset: Ruleset, packet: Packet, hook: Hook, version: int, ranges: Ranges
 ) -> Trace:
     outcomes = Journey(ruleset, packet, hook, version, at_rest=True).run(ranges)
-    quiet = {
-        _trace([outcomes[at] for at in readings], ruleset, version).verdict for _, readings in _cut(outcomes)
-    }
+    quiet = {_trace([outcomes[at] for at in readings], ruleset, version).verdict for _, readings in _cut(outcomes)}
     return _but(trace, quiet=quiet.pop() if len(quiet) == 1 and quiet != {"cannot-tell"} else None)
 
 
@@ -154,7 +150,9 @@ def _trace(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
     refused = first.action.kind in ("reject", "drop")
     return Trace(
         verdict="cannot-tell" if why else _verdict(first),
-        how=" or ".join(dict.fromkeys(filter(None, (_how(outcome, version) for outcome in readings)))) if not why else "",
+        how=" or ".join(dict.fromkeys(filter(None, (_how(outcome, version) for outcome in readings))))
+        if not why
+        else "",
         why=why,
         steps=steps,
         names_port=_names_port(first.visits, refused=refused),

@@ -214,9 +214,7 @@ class Walk:
             return self._act(place, op, flow, passed, returned)
         return [flow]
 
-    def _lookup(
-        self, place: _Place, op: Verdicts, flow: Flow, passed: list[Flow], returned: list[Flow]
-    ) -> list[Flow]:
+    def _lookup(self, place: _Place, op: Verdicts, flow: Flow, passed: list[Flow], returned: list[Flow]) -> list[Flow]:
         on: list[Flow] = []
         left: Flow | None = flow
         for row in op.table.rows:
@@ -323,7 +321,11 @@ def ordered(tables: Iterable[Table], hook: str, version: int) -> list[tuple[Tabl
     NAT chains of all tables run together where NAT hooks in, by their own priority (nf_nat_inet_fn).
     """
     found = [
-        (table, chain) for table in tables if table.sees(version) for chain in table.chains.values() if chain.hook == hook
+        (table, chain)
+        for table in tables
+        if table.sees(version)
+        for chain in table.chains.values()
+        if chain.hook == hook
     ]
     numbered = list(enumerate(found))
     numbered.sort(key=lambda item: (*_position(item[1][1], hook), -item[0]))

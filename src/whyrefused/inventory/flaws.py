@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ Path = tuple[str | int, ...]
 """Keys and indexes from a level's variables inwards: ("expect", "ports", "443/tcp", "bind")."""
 
 LONGEST = 80
+LOGIN = re.compile(r"://[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +34,17 @@ def inert(text: str) -> str:
     )
 
 
+def discreet(text: str) -> str:
+    """How is text shown without the password of a URL in it?"""
+    return LOGIN.sub("://***@", text)
+
+
 def shown(value: object, longest: int = LONGEST) -> str:
     """How is a value from outside quoted in a message: inert, short, in backquotes?"""
     if not isinstance(value, (str, int, float, type(None))):
         return f"a {kind(value)}"
     text = value if isinstance(value, str) else json.dumps(value)
-    text = inert(text[: longest + 1])
+    text = inert(discreet(text)[: longest + 1])
     return f"`{text[:longest]}…`" if len(text) > longest else f"`{text}`"
 
 

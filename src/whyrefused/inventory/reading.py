@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.inventory import command, levels, locate
 from whyrefused.inventory.connection import BECOME_PASSWORD
-from whyrefused.inventory.flaws import inert, nearest, shown
+from whyrefused.inventory.flaws import discreet, inert, nearest, shown
 from whyrefused.inventory.judging import EXPECT, Judging, wanted
 from whyrefused.inventory.sources import read, readable
 from whyrefused.records import BadInput, Inventory, Problem
@@ -75,10 +75,10 @@ def _stop(*problems: Problem) -> None:
 
 def _inert(problem: Problem) -> Problem:
     return Problem(
-        message=inert(problem.message)[:LONGEST_MESSAGE],
+        message=inert(discreet(problem.message))[:LONGEST_MESSAGE],
         file=inert(problem.file),
         line=problem.line,
-        key=inert(problem.key)[:LONGEST_MESSAGE],
+        key=inert(discreet(problem.key))[:LONGEST_MESSAGE],
     )
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whyrefused.plan.declare import asked, is_literal
-from whyrefused.plan.items import FirewallItem, LaterItem, NameItem, PathItem, PortItem, ProxyItem, ServiceItem, WideItem
+from whyrefused.plan.items import (
+    FirewallItem,
+    LaterItem,
+    NameItem,
+    PathItem,
+    PortItem,
+    ProxyItem,
+    ServiceItem,
+    WideItem,
+)
 from whyrefused.probes import dials
 
 if TYPE_CHECKING:

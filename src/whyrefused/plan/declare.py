@@ -39,7 +39,7 @@ def declared(inventory: Inventory) -> tuple[Item, ...]:
 
 
 def asked(inventory: Inventory) -> tuple[str, ...]:
-    """Which hosts may this run ask? The selected ones, and the machine it runs on where it is only named as a client."""
+    """Which hosts may this run ask? The selected ones, and the machine it runs on where it is only named a client."""
     implicit = "localhost" in inventory.hosts and "localhost" not in inventory.groups.get("all", ())
     return (*inventory.selected, *(["localhost"] if implicit and "localhost" not in inventory.selected else []))
 
@@ -206,7 +206,7 @@ def _connect(inventory: Inventory, client: Host, connect: Connect) -> Iterator[I
 
 
 def _proxied(proxy: Proxy | None, scheme: str | None, target: str) -> bool:
-    """Does a declared proxy stand on this way? Proxies carry http and https URLs; `no_proxy` names and their domains."""
+    """Does a declared proxy stand on this way? It carries http and https URLs; `no_proxy` spares names and domains."""
     if not isinstance(proxy, ProxySettings) or scheme not in {"http", "https"}:
         return False
     value = (proxy.https if scheme == "https" else proxy.http) or proxy.all

@@ -31,7 +31,7 @@ class Identity:
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks a host who it is?"""
     return (
-        "uname -n; id -u; read b </proc/sys/kernel/random/boot_id; echo \"$b\"; "
+        'uname -n; id -u; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
         '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"'
     )
 
@@ -41,7 +41,5 @@ def parse(frame: Frame) -> Identity:
     lines = [*frame.text.split("\n"), "", "", "", "", ""]
     if not lines[0] or not lines[1].isdigit():
         raise Unreadable(f"uname -n; id -u: not understood: {frame.text[:80]!r}")
-    visitor, _, reached, _ = (lines[4].split() + ["", "", "", ""])[:4]
-    return Identity(
-        hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached
-    )
+    visitor, _, reached, _ = [*lines[4].split(), "", "", "", ""][:4]
+    return Identity(hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached)

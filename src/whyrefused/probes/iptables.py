@@ -55,4 +55,3 @@ def parse(frame: Frame) -> Mapping[str, str]:
     if name:
         raise Unreadable(f"{name}: cut short")
     return saves
-

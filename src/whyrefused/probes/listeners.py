@@ -18,8 +18,12 @@ BYTES = 1048576
 SIDE_BY_SIDE = False
 
 UNIT = re.compile(r"/([^/]+\.(?:service|socket|scope|slice))(?=/|$)")
-USER = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+),fd=(\d+)\)')
 COLUMNS = 6  # Netid State Recv-Q Send-Q Local:Port Peer:Port
+
+# ss quotes no name, and a process may take any of 15 bytes (prctl(2), PR_SET_NAME). What is asked for around a name or
+# behind the names is longer than that, so no name can stand for it.
+USER = re.compile(r'\("(.{0,64}?)",pid=(\d+),fd=(\d+)\)(?=,\("|\)\s+(?:timer|uid|ino):|\)\s*$)')
+KERNEL = re.compile(r"(?:^|\s)ino:\d+ sk:[0-9a-f]+(?: fwmark:\S+)?(?: cgroup:(\S+))?(.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,7 @@ def _listener(line: str) -> Listener:
         raise Unreadable(f"{SOURCE}: not understood: {line[:120]!r}")
     local, _, port = columns[4].rpartition(":")
     details = columns[6] if len(columns) > COLUMNS else ""
+    kernel = KERNEL.search(details)
     address, device, star = _address(local)
     try:
         return Listener(
@@ -63,11 +68,11 @@ def _listener(line: str) -> Listener:
             address=ipaddress.ip_address(address),
             port=int(port),
             device=device,
-            v6only=_v6only(star=star, address=address, details=details),
+            v6only=_v6only(star=star, address=address, flags=kernel[2] if kernel else ""),
             backlog=int(columns[3]),
             queued=int(columns[2]),
-            unit=_unit(details),
-            processes=tuple((name, int(pid)) for name, pid, _ in USER.findall(_users(details))),
+            unit=_unit(kernel[1] if kernel else None),
+            processes=tuple((name, int(pid)) for name, pid, _ in USER.findall(details)),
             line=" ".join(line.split()),
         )
     except ValueError as error:
@@ -81,25 +86,18 @@ def _address(local: str) -> tuple[str, str, bool]:
     return ("::" if text == "*" else text), device.rstrip("]"), text == "*"
 
 
-def _v6only(*, star: bool, address: str, details: str) -> bool | None:
+def _v6only(*, star: bool, address: str, flags: str) -> bool | None:
     """ss prints `*` for a dual-stack socket since iproute2 4.x, and v6only:N with -e where the kernel tells it."""
     if address != "::":
         return None
-    flag = re.search(r"(?:^|\s)v6only:([01])(?=\s|$)", details)
     if star:
         return False
+    flag = re.search(r"\sv6only:([01])(?=\s|$)", flags)
     return flag[1] == "1" if flag else None
 
 
-def _users(details: str) -> str:
-    """Only the part in which processes stand: what follows it is not the processes' to write."""
-    start = details.find("users:((")
-    return details[start:] if start >= 0 else ""
-
-
-def _unit(details: str) -> str | None:
-    group = re.search(r"(?:^|\s)cgroup:(\S+)", details[details.rfind(")") + 1 :])
+def _unit(group: str | None) -> str | None:
     if not group:
         return None
-    units = [unit for unit in UNIT.findall(group[1]) if unit.endswith((".service", ".scope"))]
+    units = [unit for unit in UNIT.findall(group) if unit.endswith((".service", ".scope"))]
     return units[0] if units else ""

@@ -39,7 +39,7 @@ def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks for all names, side by side?"""
     names = " ".join(map(shlex.quote, asked))
     return (
-        f"for n in {names}; do ( o=$(timeout {PATIENCE} getent ahosts \"$n\" 2>&1); s=$?; "
+        f'for n in {names}; do ( o=$(timeout {PATIENCE} getent ahosts "$n" 2>&1); s=$?; '
         'printf \'%s\\n\' "$o" | while read -r l; do printf \'%s\\tgetent\\t%s\\n\' "$n" "$l"; done; '
         'printf \'%s\\tstatus\\t%s\\n\' "$n" "$s"; '
         'grep -siFw -e "$n" /etc/hosts | while read -r l; do printf \'%s\\thosts\\t%s\\n\' "$n" "$l"; done ) & done; '
@@ -66,7 +66,9 @@ def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, .
         addresses=_addresses(printed) if code == FOUND else (),
         silent=code not in {FOUND, NOT_FOUND},
         lines=printed,
-        hosts_file=tuple(words for owner, kind, words in rows if owner == name and kind == "hosts" and words[:1] != "#"),
+        hosts_file=tuple(
+            words for owner, kind, words in rows if owner == name and kind == "hosts" and words[:1] != "#"
+        ),
         resolvers=resolvers,
     )
 

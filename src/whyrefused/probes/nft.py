@@ -19,7 +19,7 @@ NO_NFTABLES = "kernel without nf_tables"
 # Listing rules makes the kernel load nf_tables where it is a module; on a host that has no rules that would change it.
 KERNEL_HAS_NONE = (
     'b="/lib/modules/$(uname -r)/modules.builtin"; '
-    "[ -e \"$b\" ] && ! grep -q '^nf_tables ' /proc/modules && ! grep -q /nf_tables.ko \"$b\""
+    '[ -e "$b" ] && ! grep -q \'^nf_tables \' /proc/modules && ! grep -q /nf_tables.ko "$b"'
 )
 
 

@@ -21,7 +21,9 @@ BYTES = 1048576
 SIDE_BY_SIDE = False
 
 # State 0A is TCP_LISTEN; 07, TCP_CLOSE, is a UDP socket without a peer (include/net/tcp_states.h).
-ROW = re.compile(r"/proc/net/(tcp|udp)6?: *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} (0A|07) ")
+ROW = re.compile(
+    r"/proc/net/(tcp|udp)6?: *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} (0A|07) "
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

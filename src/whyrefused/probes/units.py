@@ -47,6 +47,7 @@ class Unit:
     up: float | None  # seconds since it became active
     group: str  # its control group, /system.slice/nginx.service
     triggered_by: tuple[str, ...]
+    listens: tuple[str, ...]  # of a socket unit: `[::]:8020 (Stream)`, `/run/x (Datagram)`, …
     fragment: str  # the unit file
     drop_ins: tuple[str, ...]
 
@@ -55,6 +56,8 @@ class Unit:
         """Does it die and start again by itself?"""
         if self.sub == "auto-restart":
             return True
+        if self.active not in {"active", "activating", "reloading"}:
+            return False
         return self.restarts >= RESTARTS and self.up is not None and self.up < SETTLED
 
     @property
@@ -83,9 +86,10 @@ def with_sockets(unit: str) -> tuple[str, ...]:
 
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks for these units?"""
-    units = sorted({name for unit in asked for name in with_sockets(unit)})
+    # systemctl(1) ends at the first name that is none, such as a template without an instance, and drops the others.
+    units = sorted({name for unit in asked for name in with_sockets(unit) if "@." not in name})
     return (
-        f"read up rest </proc/uptime; echo \"Uptime=$up\"; echo; "
+        f'read up rest </proc/uptime; echo "Uptime=$up"; echo; '
         f"systemctl show --no-pager -p {PROPERTIES} -- {' '.join(map(shlex.quote, units))}"
     )
 
@@ -106,7 +110,12 @@ def parse(frame: Frame) -> Mapping[str, Unit]:
 
 
 def _properties(block: str) -> dict[str, str]:
-    return {key: value for key, separator, value in (line.partition("=") for line in block.splitlines()) if separator}
+    """A socket unit has a line for each `Listen`; no other property is printed twice."""
+    found: dict[str, str] = {}
+    for key, separator, value in (line.partition("=") for line in block.splitlines()):
+        if separator:
+            found[key] = f"{found[key]}\n{value}" if key == "Listen" and key in found else value
+    return found
 
 
 def _number(text: str) -> float | None:
@@ -134,6 +143,7 @@ def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
         up=up,
         group=block.get("ControlGroup", ""),
         triggered_by=tuple(block.get("TriggeredBy", "").split()),
+        listens=tuple(line for line in block.get("Listen", "").split("\n") if line),
         fragment=block.get("FragmentPath", ""),
         drop_ins=tuple(block.get("DropInPaths", "").split()),
     )

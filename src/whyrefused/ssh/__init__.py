@@ -5,16 +5,16 @@ standard input. Commands of the script share that input: what reads it must be g
 streams are read together; an `Output` exists only if the exit status came, both streams ended and no cap was hit.
 Everything else is a `NotReached` with a `reason` out of `REASONS` and what had arrived by then.
 
-- **Configuration** is read by `ssh -G`; the connection's own variables outrank it. Where no ssh program is, the defaults
-  hold, and a configuration file with Host, Match or Include is refused.
+- **Configuration** is read by `ssh -G`; the connection's own variables outrank it. Where no ssh program is, the
+  defaults hold, and a configuration file with Host, Match or Include is refused.
 - **Host keys** are judged before anything is sent: unknown, changed and revoked ones end the visit. `accept-new` takes
   an unknown key for the length of this process, without writing it; `no` (and host key checking switched off) takes
   any but a revoked one. Both put a line into `warnings`. Host certificates are not verified: @cert-authority lines make
   no key known.
 - **Login**: the connection's key file, the agent's keys (unless IdentitiesOnly), the configured files with their
   certificates, then the password if one is given. No prompt is answered, nothing is forwarded, no second login follows.
-- **Time and size** are bounded from outside by a thread that closes the socket (`Limits`). Only a server that closes the
-  connection before the login is tried again, after the pauses of `Limits`.
+- **Time and size** are bounded from outside by a thread that closes the socket (`Limits`). Only a server that closes
+  the connection before the login is tried again, after the pauses of `Limits`.
 - **Jump hosts** (ProxyJump, `-J`) are logged in to once a process and shared; `hang_up` closes them.
 
 All of it may be called from many threads at once. Only this package imports paramiko, and only at the first visit;

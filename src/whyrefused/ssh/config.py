@@ -1,6 +1,7 @@
 """How does the SSH configuration say to reach a host?
 
-Asked of `ssh -G`, so that Include, Match and tokens are OpenSSH's. The connection's own variables outrank the configuration. Nothing here opens a connection.
+Asked of `ssh -G`, so that Include, Match and tokens are OpenSSH's. The connection's own variables outrank the
+configuration. Nothing here opens a connection.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def lookup(target: Target, seconds: float) -> list[Address]:
     raise NotReached(
         "name",
         f"{shown(target.host)}: the name does not resolve on this machine ({shown(why)}). "
-        "Check the spelling, or set ansible_host to an address; /etc/resolv.conf names the resolver and its search list.",
+        "Check the spelling, or set ansible_host to an address; the resolver and its search list: /etc/resolv.conf.",
     )
 
 

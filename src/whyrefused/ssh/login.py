@@ -7,6 +7,7 @@ is ever forwarded, and no prompt is answered.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import paramiko
@@ -53,8 +54,7 @@ def _transport(wire: Wire, target: Target, tables: tuple[known_hosts.Table, ...]
     wire.on_close(transport.close)
     options = transport.get_security_options()
     options.ciphers = _first(CIPHERS, options.ciphers)
-    name = target.alias or known_hosts.lookup_name(target.host, target.port)
-    known = known_hosts.key_types(tables, name)
+    known = known_hosts.key_types(tables, _name(target))
     options.key_types = _first([s for kind in known for s in _SIGNATURES.get(kind, (kind,))], options.key_types)
     # The watchdog is what ends it; paramiko's own limits only must not be shorter.
     seconds = max(until - time.monotonic(), 0.0) + 1
@@ -128,60 +128,69 @@ def _tables(files: Iterable[str]) -> tuple[tuple[known_hosts.Table, ...], tuple[
     return tuple(tables), tuple(problems)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Key:
+    """The host key that was shown."""
+
+    blob: bytes
+    kind: str
+    name: str  # under which it is looked for
+
+    def __str__(self) -> str:
+        return f"{self.kind} {known_hosts.fingerprint(self.blob)}"
+
+
+def _name(target: Target) -> str:
+    return target.alias or known_hosts.lookup_name(target.host, target.port)
+
+
 def _trust(
     transport: paramiko.Transport, target: Target, tables: tuple[known_hosts.Table, ...], problems: tuple[str, ...]
 ) -> tuple[tuple[str, ...], bool]:
     """Is the host key the known one? Returns warnings and whether a password may be sent."""
-    key = transport.get_remote_server_key()
-    blob = key.asbytes()
-    found = known_hosts.judge(tables, target.host, target.port, blob, alias=target.alias)
-    print_ = f"{key.get_name()} {known_hosts.fingerprint(blob)}"
-    name = target.alias or known_hosts.lookup_name(target.host, target.port)
+    remote = transport.get_remote_server_key()
+    key = _Key(blob=remote.asbytes(), kind=remote.get_name(), name=_name(target))
+    found = known_hosts.judge(tables, target.host, target.port, key.blob, alias=target.alias)
     if found.verdict == "known":
         return (), True
     if found.verdict == "revoked" and found.entry:
         raise NotReached(
             "host-key-revoked",
-            f"{target.place}: HOST KEY REVOKED. It shows {print_}, marked @revoked in {shown(found.entry.place)}; "
+            f"{target.place}: HOST KEY REVOKED. It shows {key}, marked @revoked in {shown(found.entry.place)}; "
             "whoever has that key can pose as the host. Nothing was sent.",
         )
     if found.verdict == "changed" and target.strict != "no":
-        raise _changed(target, print_, name, found.others)
-    return _unknown(target, print_, name, blob, found, problems)
+        raise _changed(target, key, found.others)
+    return _unknown(target, key, found, problems)
 
 
-def _changed(target: Target, print_: str, name: str, others: tuple[known_hosts.Entry, ...]) -> NotReached:
+def _changed(target: Target, key: _Key, others: tuple[known_hosts.Entry, ...]) -> NotReached:
     known = "; ".join(f"{e.kind} {known_hosts.fingerprint(e.blob)} ({shown(e.place)})" for e in others[:5])
     return NotReached(
         "host-key-changed",
-        f"{target.place}: HOST KEY CHANGED. It shows {print_}, but known is {known}. "
+        f"{target.place}: HOST KEY CHANGED. It shows {key}, but known is {known}. "
         "Someone may be posing as the host; nothing was sent. If the host was reinstalled, compare the fingerprint on "
         "its console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), then remove the old line: "
-        f"ssh-keygen -R '{shown(name)}'.",
+        f"ssh-keygen -R '{shown(key.name)}'.",
     )
 
 
-def _unknown(  # noqa: PLR0913 - all of it is said in the messages
-    target: Target,
-    print_: str,
-    name: str,
-    blob: bytes,
-    found: known_hosts.Judgement,
-    problems: tuple[str, ...],
+def _unknown(
+    target: Target, key: _Key, found: known_hosts.Judgement, problems: tuple[str, ...]
 ) -> tuple[tuple[str, ...], bool]:
     if target.strict == "accept-new" and found.verdict == "unknown":
-        before = _accepted.setdefault((name, target.port), blob)
-        if before != blob:
+        before = _accepted.setdefault((key.name, target.port), key.blob)
+        if before != key.blob:
             raise NotReached(
                 "host-key-changed",
-                f"{target.place}: HOST KEY CHANGED during this run, {known_hosts.fingerprint(before)} to {print_}. "
+                f"{target.place}: HOST KEY CHANGED during this run, {known_hosts.fingerprint(before)} to {key}. "
                 "Nothing was sent.",
             )
-        return (f"{target.place}: host key {print_} was not known and accepted unchecked (accept-new).",), True
+        return (f"{target.place}: host key {key} was not known and accepted unchecked (accept-new).",), True
     if target.strict == "no":
         # As ssh does: without a checked key no password is sent to a host whose key is known to be another.
         state = "differs from the known one" if found.verdict == "changed" else "is not known"
-        warning = f"{target.place}: host key checking is off; {print_} {state} and was accepted."
+        warning = f"{target.place}: host key checking is off; {key} {state} and was accepted."
         return (warning,), found.verdict != "changed"
     port = "" if target.port == 22 else f"-p {target.port} "  # noqa: PLR2004 - SSH's own port
     why = "".join(f" {problem}." for problem in problems)
@@ -192,7 +201,7 @@ def _unknown(  # noqa: PLR0913 - all of it is said in the messages
         )
     raise NotReached(
         "host-key-unknown",
-        f"{target.place}: the host key is not known: {print_}. Nothing was sent.{why} Compare the fingerprint on the "
+        f"{target.place}: the host key is not known: {key}. Nothing was sent.{why} Compare the fingerprint on the "
         "host's console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub); if it is the same: "
         f"ssh-keyscan {port}{shown(target.host)} >> {shown(next(iter(target.known_hosts), '~/.ssh/known_hosts'))}",
     )

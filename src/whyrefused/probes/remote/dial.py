@@ -44,7 +44,7 @@ def queued(s):
 
 
 def wait(s, start):
-    """How the connect ended: errno or 0, and who sent the ICMP error. A queued error wakes poll before SO_ERROR has it."""
+    """How the connect ended: errno or 0, and the ICMP error. One in the queue wakes poll before SO_ERROR has it."""
     icmp = "-"
     poll = select.poll()
     poll.register(s, select.POLLOUT)
