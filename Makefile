@@ -32,8 +32,7 @@ bench: $(STAMP) ## the figures of docs/performance.md (root)
 	$(BIN)/pytest tests/bench -p no:cacheprovider -s
 
 docs: $(STAMP) ## write the generated pages again
-	$(BIN)/python -m whyrefused.inventory.manual
-	$(BIN)/python -m whyrefused.causes.manual
+	$(BIN)/python -m whyrefused.manual
 
 lock: $(STAMP) ## choose new versions of everything that is installed
 	$(BIN)/pip install --quiet uv

@@ -52,12 +52,12 @@ def _on(case: Case, host: HostEvidence) -> Ruling:
         return excluded("a listener answers the address", *said)
     if any(one is None for one in met):
         return unknown(f"whether {own[0].address} takes what comes there is not told", *said)
-    wanted = str(case.dialled) if case.dialled else case.bind
+    wanted = f"clients dial {case.dialled}:{case.port}" if case.dialled else f"declared is {case.bind}:{case.port}"
     bound = ", ".join(dict.fromkeys(str(one.address) + (f"%{one.device}" if one.device else "") for one in own))
     name = case.unit or ports.owner_words(own[0])
     return Ruling(
         answer="proven",
-        because=f"{name} listens on {bound} only; clients dial {wanted}:{case.port}",
+        because=f"{name} listens on {bound} only; {wanted}",
         evidence=said,
         variant=_variant(own[0], case.dialled or ipaddress.ip_address(case.bind.partition("%")[0] or "0.0.0.0"), host),  # noqa: S104 - what is declared
         host=host.name,

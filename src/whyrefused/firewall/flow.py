@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused.firewall.model import (
     INTERFACES,
+    STATES,
     UNKNOWN_BECAUSE,
     Among,
     AnyOf,
@@ -99,7 +100,9 @@ def changed(state: State, field: Field, value: Value) -> State:
 def apply(op: Change | Untrack | Touch, state: State) -> State:
     """What does an effect make of a packet?"""
     if isinstance(op, Untrack):
-        return replace(state, untracked=True)
+        # What connection tracking already has stays tracked.
+        new = state.values[Field.STATE] == (STATES["new"],) * 2
+        return state if new else replace(changed(state, Field.STATE, (STATES["untracked"],) * 2), untracked=True)
     if isinstance(op, Touch):
         return replace(state, touched=state.touched | {op.named})
     old = state.values[op.field]

@@ -20,7 +20,7 @@ from whyrefused.firewall.model import (
     Table,
 )
 from whyrefused.firewall.ranges import Range, Ranges, address_range, both, either
-from whyrefused.firewall.walk import ACCEPT, End, Visit, Walk, ordered
+from whyrefused.firewall.walk import ACCEPT, End, Visit, Walk, ordered, tied
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,15 +46,40 @@ class Outcome:
     visits: tuple[Visit, ...]
 
 
+def journeys(
+    ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges, *, at_rest: bool = False
+) -> list[Outcome]:
+    """How does the way of each source end, in every order of the chains that is possible?"""
+    outcomes = Journey(ruleset, packet, hook, version, at_rest=at_rest).run(sources)
+    if tied(ruleset.tables):
+        other = Journey(ruleset, packet, hook, version, at_rest=at_rest, legacy_first=False).run(sources)
+        why = Doubt(text="iptables-legacy", why="whether its rules or nftables' of the same priority come first is not known")
+        outcomes += [
+            replace(each, flow=Flow(each.flow.state, each.flow.sources, each.flow.doubt or why, each.flow.way))
+            for each in other
+        ]
+    return outcomes
+
+
 class Journey:
     """One packet's way through all hooks."""
 
-    def __init__(self, ruleset: Ruleset, packet: Packet, hook: Hook, version: int, *, at_rest: bool = False) -> None:
+    def __init__(  # noqa: PLR0913 - the question, and two ways to read the rules
+        self,
+        ruleset: Ruleset,
+        packet: Packet,
+        hook: Hook,
+        version: int,
+        *,
+        at_rest: bool = False,
+        legacy_first: bool = True,
+    ) -> None:
         self.ruleset = ruleset
         self.packet = packet
         self.hook = hook
         self.version = version
         self.at_rest = at_rest
+        self.legacy_first = legacy_first
         self.out: list[Outcome] = []
 
     def run(self, sources: Ranges) -> list[Outcome]:
@@ -131,7 +156,7 @@ class Journey:
         """Which flows leave a hook?"""
         tracked = hook not in ("prerouting", "output", "ingress")
         flows = [flow.into(replace(flow.state, translated=False)) for flow in flows]
-        for table, chain in ordered(self.ruleset.tables, hook, self.version):
+        for table, chain in ordered(self.ruleset.tables, hook, self.version, legacy_first=self.legacy_first):
             if not tracked and chain.priority > TRACKING and hook != "ingress":
                 flows, tracked = [flow.into(_tracked(flow.state)) for flow in flows], True
             if chain.live or chain.policy != "accept":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.firewall import render
 from whyrefused.firewall.author import author
-from whyrefused.firewall.journey import Hook, Journey, Outcome, span_of
+from whyrefused.firewall.journey import Hook, Outcome, journeys, span_of
 from whyrefused.firewall.model import Field, Packet, Part, Ruleset, Step, Trace, Verdict
 from whyrefused.firewall.ranges import Range, Ranges, in_words, tidy
 
@@ -75,7 +75,7 @@ def _version(packet: Packet) -> int:
 
 def _parts(ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges) -> list[tuple[Ranges, Trace]]:
     """Which sources share a trace?"""
-    outcomes = Journey(ruleset, packet, hook, version).run(sources)
+    outcomes = journeys(ruleset, packet, hook, version, sources)
     parts = []
     for ranges, readings in _cut(outcomes):
         trace = _trace([outcomes[at] for at in readings], ruleset, version)
@@ -88,7 +88,7 @@ def _parts(ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: 
 def _with_quiet(  # noqa: PLR0913 - the question once more
     trace: Trace, ruleset: Ruleset, packet: Packet, hook: Hook, version: int, ranges: Ranges
 ) -> Trace:
-    outcomes = Journey(ruleset, packet, hook, version, at_rest=True).run(ranges)
+    outcomes = journeys(ruleset, packet, hook, version, ranges, at_rest=True)
     quiet = {_trace([outcomes[at] for at in readings], ruleset, version).verdict for _, readings in _cut(outcomes)}
     return _but(trace, quiet=quiet.pop() if len(quiet) == 1 and quiet != {"cannot-tell"} else None)
 

@@ -314,10 +314,11 @@ def _port(port: object) -> str:
     return str(port[0]) if port[0] == port[1] else f"{port[0]}-{port[1]}"
 
 
-def ordered(tables: Iterable[Table], hook: str, version: int) -> list[tuple[Table, Chain]]:
+def ordered(tables: Iterable[Table], hook: str, version: int, *, legacy_first: bool) -> list[tuple[Table, Chain]]:
     """In which order does a packet of this IP version come through the base chains of a hook?
 
-    By priority; among equals the chain that was registered last comes first (nf_hook_entries_grow of the Linux kernel).
+    By priority; among equals the chain that was registered last comes first (nf_hook_entries_grow of the Linux kernel),
+    which nft's list tells, but not of iptables-legacy's tables: they are as the caller supposes.
     NAT chains of all tables run together where NAT hooks in, by their own priority (nf_nat_inet_fn).
     """
     found = [
@@ -328,8 +329,24 @@ def ordered(tables: Iterable[Table], hook: str, version: int) -> list[tuple[Tabl
         if chain.hook == hook
     ]
     numbered = list(enumerate(found))
-    numbered.sort(key=lambda item: (*_position(item[1][1], hook), -item[0]))
+    numbered.sort(key=lambda item: (*_position(item[1][1], hook), is_legacy(item[1][0]) != legacy_first, -item[0]))
     return [pair for _, pair in numbered]
+
+
+def is_legacy(table: Table) -> bool:
+    """Is this a table of iptables-legacy, which nft does not list?"""
+    return "legacy" in table.tool
+
+
+def tied(tables: Iterable[Table]) -> bool:
+    """Do iptables-legacy and nftables hook in at the same place, so that their order is not known?"""
+    places: dict[bool, set[tuple[object, ...]]] = {True: set(), False: set()}
+    for table in tables:
+        for chain in table.chains.values():
+            if chain.hook and (chain.live or chain.policy != "accept"):
+                versions = [version for version in (4, 6) if table.sees(version)]
+                places[is_legacy(table)].update((version, chain.hook, _position(chain, chain.hook)) for version in versions)
+    return bool(places[True] & places[False])
 
 
 def _position(chain: Chain, hook: str) -> tuple[int, int]:

@@ -125,11 +125,9 @@ def parse(frame: Frame) -> Mapping[str, Dial]:
 
 def _dial(rows: list[list[str]]) -> Dial:
     names = [row[1] for row in rows if row[0] == "name" and len(row) > 1]
-    return Dial(
-        tries=tuple(_try(row) for row in rows if row[0] == "try"),
-        no_name=names[0] if names else "",
-        lines=tuple(" ".join(row) for row in rows if row != ["end"]),
-    )
+    tries = tuple(_try(row) for row in rows if row[0] == "try")
+    no_name = tuple(f"no address: {name}" for name in names)
+    return Dial(tries=tries, no_name=names[0] if names else "", lines=(*no_name, *(one.line for one in tries)))
 
 
 def _try(row: list[str]) -> Try:
@@ -141,10 +139,15 @@ def _try(row: list[str]) -> Try:
             milliseconds=int(took),
             source="" if source == "-" else source.partition("%")[0],
             icmp=_icmp(icmp),
-            line=" ".join(row),
+            line=_words(address, word, took, source, icmp),
         )
     except ValueError as error:
         raise Unreadable(f"{SOURCE}: not understood: {' '.join(row)[:120]!r}") from error
+
+
+def _words(address: str, word: str, took: str, source: str, icmp: str) -> str:
+    sender = "" if icmp == "-" else f", by ICMP {icmp.replace('/', ' code ', 1).replace('/', ' of ')}"
+    return f"{address}: {'connected' if word == 'ok' else word} after {took} ms{sender}, from {source}"
 
 
 def _icmp(words: str) -> tuple[int, int, str] | None:
