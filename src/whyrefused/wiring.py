@@ -78,10 +78,7 @@ def _settings(config: pytest.Config) -> Settings:
     return Settings(
         sources=tuple(map(str, sources)) or ("inventories/local.yml",),
         limit=tuple(get("limit") or ()),
-        vault=(
-            *(word for name in get("vault_id") for word in ("--vault-id", name)),
-            *(word for name in get("vault_password_file") for word in ("--vault-password-file", name)),
-        ),
+        vault=(*get("vault_id"), *get("vault_password_file")),
         options=_options(config),
         connect_timeout=get("connect_timeout"),
         replay=get("evidence"),

@@ -69,8 +69,8 @@ def test_hosts(name: str, results: dict[str, Inventory | BadInput]) -> None:
     assert case.get("groups", plain(found.groups)) == plain(found.groups)
     assert case.get("warnings", []) == list(found.warnings)
     for host, promised in case["hosts"].items():
-        declared = found.hosts[host].expect.model_dump(by_alias=True, exclude_defaults=True)
+        told = found.hosts[host].expect.model_dump(by_alias=True, exclude_defaults=True)
         reached = {key: plain(value) for key, value in asdict(found.hosts[host].connection).items()}
-        assert promised["expect"] == plain(declared)
+        assert promised["expect"] == plain(told)
         assert promised.get("connection", {}).items() <= reached.items()
         assert promised.get("groups", list(found.hosts[host].groups)) == list(found.hosts[host].groups)

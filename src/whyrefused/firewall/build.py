@@ -23,7 +23,7 @@ from whyrefused.firewall.model import (
 from whyrefused.firewall.ranges import tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from whyrefused.firewall.ranges import Range
 

@@ -104,6 +104,10 @@ def _firewalld(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str,
     return (f"firewall-cmd --permanent --zone={zone} {change}", "firewall-cmd --reload")
 
 
+def _family(source: str) -> str:
+    return "ip" if span_version(source) == 4 else "ip6"  # noqa: PLR2004 - IP version
+
+
 def span_version(source: str) -> int:
     """Of which IP version is a source?"""
     return address_range(source)[0]
@@ -222,9 +226,7 @@ def _iptables(step: Step) -> str:
 
 
 def _nft_rule(step: Step, packet: Packet, trace: Trace, to: Wish) -> str:
-    source = (
-        f"ip{'' if span_version(packet.source) == 4 else '6'} saddr {packet.source} " if packet.source != "any" else ""
-    )  # noqa: PLR2004 - IP version
+    source = f"{_family(packet.source)} saddr {packet.source} " if packet.source != "any" else ""
     reject = "reject with tcp reset" if packet.protocol == "tcp" else "reject"
     match = f"{source}{packet.protocol} dport {_port(trace, packet)} {'accept' if to == 'accept' else reject}"
     if step.index:

@@ -142,7 +142,7 @@ def _cell(field: Field, cell: Any, value: Value, mask: int | None) -> bool | Non
     return holds(cell, (value[0] & mask, value[0] & mask))
 
 
-def answer(test: Test, flow: Flow) -> bool | None | Split:
+def answer(test: Test, flow: Flow) -> bool | Split | None:
     """Which sources pass the test? All, none, nobody knows, or (those that do, those of whom nobody knows)."""
     if isinstance(test, Among):
         return _among(test, flow)
@@ -151,7 +151,7 @@ def answer(test: Test, flow: Flow) -> bool | None | Split:
     return False if isinstance(test, Never) else None
 
 
-def _among(test: Among, flow: Flow) -> bool | None | Split:
+def _among(test: Among, flow: Flow) -> bool | Split | None:
     if test.named and test.named in flow.state.touched:
         return None
     if len(test.fields) == 1 and len(test.rows) == 1:
@@ -182,7 +182,7 @@ def _inverse(yes: Ranges, maybe: Ranges, sources: Ranges) -> Split:
     return without(without(sources, yes), maybe), maybe
 
 
-def _sources(test: Among, cell: Ranges, sources: Ranges) -> bool | None | Split:
+def _sources(test: Among, cell: Ranges, sources: Ranges) -> bool | Split | None:
     if test.mask is not None:
         if len(sources) > 1 or sources[0][0] != sources[0][1]:
             return None
@@ -217,7 +217,7 @@ def row_split(test: Among, row: Row, flow: Flow) -> Split:
     return ((), sources) if unsure else (sources, ())
 
 
-def _any(test: AnyOf, flow: Flow) -> bool | None | Split:
+def _any(test: AnyOf, flow: Flow) -> bool | Split | None:
     yes: Ranges = ()
     maybe: Ranges = ()
     for inner in test.tests:

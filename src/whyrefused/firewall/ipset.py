@@ -10,7 +10,7 @@ from whyrefused.firewall.model import PROTOCOLS, Among, AnyOf, Field, Never, Ope
 from whyrefused.firewall.ranges import address_range, either, tidy, without
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from whyrefused.firewall.ranges import Range, Ranges
 
@@ -70,7 +70,7 @@ def lookup(sets: Sets | None, name: str, flags: Sequence[str], version: int, tex
     return found.tests[key]
 
 
-def _test(  # noqa: PLR0913 - the question, and where it is asked
+def _test(  # noqa: PLR0913, PLR0917 - the question, and how deep it is nested
     sets: Sets, found: Set, name: str, flags: Sequence[str], version: int, text: str, depth: int
 ) -> Test:
     if found.kind == "list:set":
@@ -88,17 +88,18 @@ def _test(  # noqa: PLR0913 - the question, and where it is asked
         raise ValueError("nomatch")
     protocols = "port" in kinds and not found.kind.startswith("bitmap:")
     rows = tuple(_row(fields, element, protocols=protocols) for element, _ in found.elements)
-    exact = frozenset(
-        low
-        for row in rows
-        for at, one in enumerate(fields)
-        if one is Field.DPORT
-        for low, high in row.cells[at]
-        if low == high  # type: ignore[misc]
-    )
+    exact = frozenset(_ports(fields, rows))
     return Among(
         fields=(*fields, Field.PROTOCOL) if protocols else fields, rows=rows, text=text, named=name, exact=exact
     )
+
+
+def _ports(fields: Sequence[Field], rows: Sequence[Row]) -> Iterator[int]:
+    """Which destination ports stand in the rows one by one?"""
+    for row in rows:
+        for asked, cell in zip(fields, row.cells, strict=False):
+            if asked is Field.DPORT:
+                yield from (span[0] for span in cell if not isinstance(span, str) and span[0] == span[1])
 
 
 def _flat(asked: Field, elements: Sequence[tuple[str, bool]]) -> Ranges:
@@ -145,7 +146,7 @@ def _row(fields: Sequence[Field], element: str, *, protocols: bool) -> Row:
     return Row(cells=tuple(cells))
 
 
-def _members(  # noqa: PLR0913 - the question, and where it is asked
+def _members(  # noqa: PLR0913, PLR0917 - the question, and how deep it is nested
     sets: Sets, found: Set, flags: Sequence[str], version: int, text: str, depth: int
 ) -> Test:
     tests: list[Among] = []

@@ -13,8 +13,6 @@ from whyrefused.firewall.iptables_words import words
 from whyrefused.firewall.model import Chain, Op, Rule, Table, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from whyrefused.firewall.ipset import Sets
 
 HOOKS = {"PREROUTING": "prerouting", "INPUT": "input", "FORWARD": "forward", "OUTPUT": "output",

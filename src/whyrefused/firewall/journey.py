@@ -46,14 +46,16 @@ class Outcome:
     visits: tuple[Visit, ...]
 
 
-def journeys(
+def journeys(  # noqa: PLR0913 - the question, and a way to read the rules
     ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges, *, at_rest: bool = False
 ) -> list[Outcome]:
     """How does the way of each source end, in every order of the chains that is possible?"""
     outcomes = Journey(ruleset, packet, hook, version, at_rest=at_rest).run(sources)
     if tied(ruleset.tables):
         other = Journey(ruleset, packet, hook, version, at_rest=at_rest, legacy_first=False).run(sources)
-        why = Doubt(text="iptables-legacy", why="whether its rules or nftables' of the same priority come first is not known")
+        why = Doubt(
+            text="iptables-legacy", why="whether its rules or nftables' of the same priority come first is not known"
+        )
         outcomes += [
             replace(each, flow=Flow(each.flow.state, each.flow.sources, each.flow.doubt or why, each.flow.way))
             for each in other

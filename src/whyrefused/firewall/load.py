@@ -22,8 +22,8 @@ def load(nft_json: str | None, saves: Mapping[str, str]) -> Ruleset:
     """Which rules does the host have, by what its commands print?
 
     `nft_json` is what `nft -j list ruleset` prints, None where there is no nft. `saves` has the texts of
-    `iptables-save`, `ip6tables-save`, `iptables-legacy-save`, `ip6tables-legacy-save` and `ipset save` under these names;
-    one that is left out was not looked at. Raises `Unreadable` for text that is none of this or is cut short.
+    `iptables-save`, `ip6tables-save`, `iptables-legacy-save`, `ip6tables-legacy-save` and `ipset save` under these
+    names; one that is left out was not looked at. Raises `Unreadable` for text that is none of this or is cut short.
     """
     listed = nft.parse(nft_json) if nft_json is not None else nft.Parsed()
     sets = ipset.parse(saves["ipset save"]) if "ipset save" in saves else None

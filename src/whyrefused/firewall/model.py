@@ -117,7 +117,7 @@ class AnyOf:
     """Does at least one of these tests hold?"""
 
     tests: tuple[Among, ...]
-    text: str
+    text: str | Mapping[str, Any]
     negated: bool = False
 
 

@@ -15,7 +15,6 @@ from whyrefused.firewall.model import (
     Chain,
     Change,
     Field,
-    Never,
     Op,
     Open,
     Rewrite,
@@ -170,9 +169,9 @@ class _Reader:
         if key in IDLE:
             return
         if key in ("accept", "drop", "return", "continue"):
-            yield Action(kind=key)  # type: ignore[arg-type]
+            yield Action(kind=key)
         elif key in ("jump", "goto"):
-            yield Action(kind=key, target=str(value["target"]))  # type: ignore[arg-type]
+            yield Action(kind=key, target=str(value["target"]))
         else:
             reader = getattr(self, f"_{key.replace(' ', '_')}", None)
             if key in STATEMENTS and reader:
@@ -421,9 +420,9 @@ def _verdict(data: Json) -> Action:
     if isinstance(data, dict) and len(data) == 1:
         ((key, value),) = data.items()
         if key in ("accept", "drop", "return", "continue"):
-            return Action(kind=key)  # type: ignore[arg-type]
+            return Action(kind=key)
         if key in ("jump", "goto") and isinstance(value, dict):
-            return Action(kind=key, target=str(value.get("target")))  # type: ignore[arg-type]
+            return Action(kind=key, target=str(value.get("target")))
     raise Unmodelled
 
 

@@ -1,6 +1,6 @@
 """What do the expressions of nft's JSON ask, and what values do they compare with?
 
-libnftables-json(5) is the grammar. Whatever is not understood raises `Unmodelled`; the caller makes it an open question.
+libnftables-json(5) is the grammar. What is not understood raises `Unmodelled`; the caller makes it an open question.
 """
 
 from __future__ import annotations

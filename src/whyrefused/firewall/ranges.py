@@ -1,7 +1,7 @@
 """Which numbers are in a set of ranges?
 
-Addresses, ports, protocols and marks are all numbers here. A set is a sorted tuple of disjoint, closed ranges, so that a
-whole network walks through a rule in one step and comes out as the part that matched and the part that did not.
+Addresses, ports, protocols and marks are all numbers here. A set is a sorted tuple of disjoint, closed ranges, so that
+a whole network walks through a rule in one step and comes out as the part that matched and the part that did not.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.firewall import render
@@ -76,7 +77,7 @@ def _version(packet: Packet) -> int:
 def _parts(ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges) -> list[tuple[Ranges, Trace]]:
     """Which sources share a trace?"""
     outcomes = journeys(ruleset, packet, hook, version, sources)
-    parts = []
+    parts: list[tuple[Ranges, Trace]] = []
     for ranges, readings in _cut(outcomes):
         trace = _trace([outcomes[at] for at in readings], ruleset, version)
         if trace.verdict == "cannot-tell" and len(parts) < MOST_QUIET:
@@ -85,18 +86,12 @@ def _parts(ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: 
     return parts
 
 
-def _with_quiet(  # noqa: PLR0913 - the question once more
+def _with_quiet(  # noqa: PLR0913, PLR0917 - the question once more
     trace: Trace, ruleset: Ruleset, packet: Packet, hook: Hook, version: int, ranges: Ranges
 ) -> Trace:
     outcomes = journeys(ruleset, packet, hook, version, ranges, at_rest=True)
     quiet = {_trace([outcomes[at] for at in readings], ruleset, version).verdict for _, readings in _cut(outcomes)}
-    return _but(trace, quiet=quiet.pop() if len(quiet) == 1 and quiet != {"cannot-tell"} else None)
-
-
-def _but(trace: Trace, *, quiet: Verdict | None) -> Trace:
-    from dataclasses import replace
-
-    return replace(trace, quiet=quiet)
+    return replace(trace, quiet=quiet.pop() if len(quiet) == 1 and quiet != {"cannot-tell"} else None)
 
 
 def _cut(outcomes: list[Outcome]) -> Iterable[tuple[Ranges, tuple[int, ...]]]:
@@ -213,7 +208,7 @@ def step(visit: Visit, *, decided: bool) -> Step:
         hook=visit.hook,
         rule=text,
         handle=rule.handle if rule else None,
-        index=visit.index,
+        index=visit.number,
         comment=rule.comment if rule else "",
         counter=rule.counter if rule else None,
         decided=decided,

@@ -52,7 +52,7 @@ class Visit(NamedTuple):
     table: Table
     chain: Chain
     hook: str
-    index: int
+    number: int
     rule: Rule | None
     names_port: bool
 
@@ -89,7 +89,8 @@ class Walk:
 
     def _chain(self, chain: Chain, flow: Flow, way: tuple[Visit, ...], depth: int) -> list[Flow]:
         """Which flows come back from a chain?"""
-        flows, returned = [flow], []
+        flows: list[Flow] = [flow]
+        returned: list[Flow] = []
         self.work += len(chain.live)
         if depth > DEEPEST or self.work > MOST_WORK:
             self._give_up(flow, way, "its chains jump too deep or too often")
@@ -141,7 +142,8 @@ class Walk:
 
     def _rule(self, place: _Place, flow: Flow, returned: list[Flow]) -> list[Flow] | None:
         """Which flows go on to the next rule? None when the rule changed nothing."""
-        live, passed = [flow], []
+        live: list[Flow] = [flow]
+        passed: list[Flow] = []
         tests: list[Test] = []
         for op in place.rule.ops:
             if isinstance(op, TESTS):
@@ -216,7 +218,7 @@ class Walk:
 
     def _lookup(self, place: _Place, op: Verdicts, flow: Flow, passed: list[Flow], returned: list[Flow]) -> list[Flow]:
         on: list[Flow] = []
-        left: Flow | None = flow
+        left = flow
         for row in op.table.rows:
             yes, maybe = row_split(op.table, row, left)
             if not yes and not maybe:
@@ -345,7 +347,9 @@ def tied(tables: Iterable[Table]) -> bool:
         for chain in table.chains.values():
             if chain.hook and (chain.live or chain.policy != "accept"):
                 versions = [version for version in (4, 6) if table.sees(version)]
-                places[is_legacy(table)].update((version, chain.hook, _position(chain, chain.hook)) for version in versions)
+                places[is_legacy(table)].update(
+                    (version, chain.hook, _position(chain, chain.hook)) for version in versions
+                )
     return bool(places[True] & places[False])
 
 

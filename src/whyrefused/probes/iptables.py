@@ -21,14 +21,15 @@ SIDE_BY_SIDE = False
 HEAD = re.compile(r"== (\S+(?: save)?)")
 TAIL = re.compile(r"== status (\d+)")
 
-# The legacy programs are asked only where the kernel has the old tables, for asking would load the module.
+# The legacy programs are asked only where the kernel has the old tables, for asking would load the module; ipset only
+# where a rule names a set, which is when the kernel has it.
 FRAGMENT = (
     'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; $S "$@" 2>&1; echo "== status $?"; }; '
-    "l=; [ ! -e /proc/net/ip_tables_names ] || l=yes; [ ! -e /proc/net/ip6_tables_names ] || l=yes; "
+    "rules() { l=; [ ! -e /proc/net/ip_tables_names ] || l=yes; [ ! -e /proc/net/ip6_tables_names ] || l=yes; "
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
     'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
     'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; fi; '
-    "if grep -qs '^ip_set ' /proc/modules || [ -d /sys/module/ip_set ]; then one ipset save; fi; true"
+    "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; true"
 )
 
 

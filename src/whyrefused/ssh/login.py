@@ -39,8 +39,8 @@ def login(wire: Wire, target: Target, until: float) -> tuple[paramiko.Transport,
     transport = _transport(wire, target, tables, until)
     try:
         wire.until(until, "login-hangs", "connected, but no SSH banner or no key exchange came in time.")
-        _exchange(wire, transport)
-        warnings, trusted = _trust(transport, target, tables, problems)
+        remote = _exchange(wire, transport)
+        warnings, trusted = _trust(remote, target, tables, problems)
         _authenticate(wire, transport, target, until, trusted=trusted)
     except NotReached:
         transport.close()
@@ -72,13 +72,15 @@ def _packets(transport: paramiko.Transport) -> Packets:
     return cast("Packets", transport.packetizer)
 
 
-def _exchange(wire: Wire, transport: paramiko.Transport) -> None:
+def _exchange(wire: Wire, transport: paramiko.Transport) -> paramiko.PKey:
     try:
         transport.start_client()
+        remote = transport.get_remote_server_key()
     except Exception as error:  # noqa: BLE001 - paramiko lets any exception of its parsers through
         raise _not_exchanged(wire, transport, error) from None
     if wire.fault:
         raise wire.fault
+    return remote
 
 
 def _not_exchanged(wire: Wire, transport: paramiko.Transport, error: Exception) -> NotReached:
@@ -91,7 +93,7 @@ def _not_exchanged(wire: Wire, transport: paramiko.Transport, error: Exception) 
             f"no algorithm in common with this client ({shown(str(error))}); "
             "for an old server set ansible_connection: openssh.",
         )
-    if words or (wire.version and _ended(error)):
+    if words or (wire.version and (_ended(error) or transport.initial_kex_done)):
         return _turned_away(wire, f"closed the connection before the login ({words or 'without a word'})")
     if wire.version:
         return wire.fail("not-ssh", f"breaks the SSH protocol before the login ({shown(str(error))}).")
@@ -145,10 +147,9 @@ def _name(target: Target) -> str:
 
 
 def _trust(
-    transport: paramiko.Transport, target: Target, tables: tuple[known_hosts.Table, ...], problems: tuple[str, ...]
+    remote: paramiko.PKey, target: Target, tables: tuple[known_hosts.Table, ...], problems: tuple[str, ...]
 ) -> tuple[tuple[str, ...], bool]:
     """Is the host key the known one? Returns warnings and whether a password may be sent."""
-    remote = transport.get_remote_server_key()
     key = _Key(blob=remote.asbytes(), kind=remote.get_name(), name=_name(target))
     found = known_hosts.judge(tables, target.host, target.port, key.blob, alias=target.alias)
     if found.verdict == "known":

@@ -13,11 +13,9 @@ $| = 1;
 
 sub name {
     my ($code) = @_;
-    for my $word (qw(ECONNREFUSED ETIMEDOUT EHOSTUNREACH ENETUNREACH ECONNRESET EACCES EPERM EADDRNOTAVAIL)) {
-        no strict "refs";
-        return $word if $code == &{"Errno::$word"}();
-    }
-    return $code + 0;
+    local $! = $code;
+    my ($word) = grep { $!{$_} } sort keys %!;
+    return $word || $code + 0;
 }
 
 sub row { syswrite STDOUT, join("\t", @_) . "\n" }

@@ -83,6 +83,9 @@ def connect(family, address):
     source = icmp = "-"
     try:
         s.setblocking(False)
+        if family == socket.AF_INET6:
+            # IPv4 queues the ICMP errors of a connect always, IPv6 only when asked (ipv6(7), IPV6_RECVERR).
+            s.setsockopt(socket.IPPROTO_IPV6, 25, 1)
         code = s.connect_ex(address)
         try:
             source = s.getsockname()[0]
