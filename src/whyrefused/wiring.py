@@ -165,18 +165,24 @@ def _take_over_html(state: State) -> None:
 
 
 def told(verdicts: Verdicts, result: str) -> str:
-    """What does the terminal say of an item that is not as declared? Wanted, saw, cause, fix."""
+    """What does the terminal say of an item that is not as declared? Cause, wanted, saw, fix.
+
+    pytest repeats the first line in its short summary.
+    """
     one = verdicts.results[result]
     finding = next((finding for finding in verdicts.findings if finding.id == one.finding), None)
-    # pytest repeats the first line in its short summary.
-    rows = [("cause", f"{finding.cause}: {finding.title}")] if finding else []
-    rows += [("wanted", one.expected), ("saw", one.observed)]
-    rows += [
-        (line.source if number else f"{line.host} says", line.line) for number, line in enumerate(one.evidence[:4])
-    ]
+    rows = [("could not look" if one.outcome == "error" else "saw", one.observed)]
     if finding:
-        rows += [("fix", line) for line in finding.fix[:3]]
+        rows.insert(0, (finding.cause, _because(finding) or one.observed))
+    rows.insert(1 if finding or one.outcome == "error" else 0, ("wanted", one.expected))
+    rows += [(f"{line.host}: {line.source}", line.line) for line in one.evidence[:4]]
+    rows += [("fix", line) for line in finding.fix[:3]] if finding else []
     return reports.terminal("\n".join(f"{name}: {words}" for name, words in rows))
+
+
+def _because(finding: Finding) -> str:
+    ruling = finding.differential.get(finding.cause)
+    return f"{ruling.because} ({finding.host})" if ruling else ""
 
 
 def report(state: State, session: pytest.Session) -> None:

@@ -56,7 +56,9 @@ def parse(text: str) -> Sets:
     return found
 
 
-def lookup(sets: Sets | None, name: str, flags: Sequence[str], version: int, text: str, depth: int = 0) -> Test:
+def lookup(  # noqa: PLR0913, PLR0917 - the question, and how deep it is nested
+    sets: Sets | None, name: str, flags: Sequence[str], version: int, text: str, depth: int = 0
+) -> Test:
     """Which test asks whether a packet's source, destination, ... is in this set?"""
     if sets is None or name not in sets or depth > NESTED:
         return Open(text=text, why=f"what is in the set {name} is not known")

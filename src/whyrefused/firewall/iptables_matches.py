@@ -271,7 +271,7 @@ def _comment(arguments: Arguments, text: str, negated: bool, start: int) -> Iter
     return iter(())
 
 
-def _match_set(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
+def _match_set(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001 - one signature for all
     name, flags = arguments.take(), arguments.take()
     text = f"-m set {_ends(arguments, start)}"
     while arguments.peek() in ("--return-nomatch", "--update-counters", "--update-subcounters"):

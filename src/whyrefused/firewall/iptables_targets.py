@@ -10,7 +10,7 @@ from whyrefused.firewall.model import Action, Change, Field, Op, Rewrite, Touch,
 from whyrefused.firewall.ranges import address_range
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from whyrefused.firewall.iptables_matches import Arguments
     from whyrefused.firewall.ranges import Range
@@ -50,31 +50,40 @@ def target(arguments: Arguments, chains: Collection[str]) -> Iterator[Op]:
         yield Action(kind=name.lower())  # type: ignore[arg-type]
     elif name in chains:
         yield Action(kind="goto" if option in ("-g", "--goto") else "jump", target=name)
-    elif name == "REJECT":
-        default = "icmp-port-unreachable" if arguments.version == 4 else "icmp6-port-unreachable"  # noqa: PLR2004 - IP version
-        code = _value(options, "--reject-with") or default
-        how = REJECTS.get(code)
-        yield Action(kind="reject", how=how) if how else Action(kind="reject", how=code)
-    elif name in ("DNAT", "REDIRECT", "NETMAP", "SNAT", "MASQUERADE"):
-        yield _nat(name, options, text)
-    elif name in ("MARK", "CONNMARK", "HMARK"):
-        yield from _mark(name, options)
-    elif name == "NOTRACK" or (name == "CT" and "--notrack" in options):
-        yield Untrack()
-    elif name == "SET":
-        named = _value(options, "--add-set") or _value(options, "--del-set") or _value(options, "--map-set") or ""
-        yield Touch(named=named)
-        if "--map-set" in options:
-            yield Change(field=Field.MARK)
-    elif name not in IDLE and name != "CT":
+    elif name in EXTENSIONS:
+        yield from EXTENSIONS[name](name, options, text)
+    elif name not in IDLE:
         yield Action(kind="unknown", how=DECIDERS.get(name, "this target is not modelled"), text=text)
+
+
+def _reject(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all
+    # iptables-save always prints the code.
+    code = _value(options, "--reject-with") or "icmp-port-unreachable"
+    yield Action(kind="reject", how=REJECTS.get(code, code))
+
+
+def _track(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all
+    if name == "NOTRACK" or "--notrack" in options:
+        yield Untrack()
+
+
+def _set(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all
+    for option in ("--add-set", "--del-set"):
+        if named := _value(options, option):
+            yield Touch(named=named)
+    if "--map-set" in options:
+        yield Change(field=Field.MARK)
 
 
 def _value(options: list[str], name: str) -> str | None:
     return options[options.index(name) + 1] if name in options[:-1] else None
 
 
-def _nat(name: str, options: list[str], text: str) -> Rewrite:
+def _nat(name: str, options: list[str], text: str) -> Iterator[Op]:
+    yield _rewrite(name, options, text)
+
+
+def _rewrite(name: str, options: list[str], text: str) -> Rewrite:
     if name in ("SNAT", "MASQUERADE"):
         return Rewrite(source=True, says=text)
     try:
@@ -104,7 +113,7 @@ def _destination(text: str) -> tuple[Range | None, Range | None]:
     return (address_range(address)[1] if address else None), found
 
 
-def _mark(name: str, options: list[str]) -> Iterator[Op]:
+def _mark(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all
     target_field = Field.CT_MARK if name == "CONNMARK" else Field.MARK
     try:
         change = _mark_change(target_field, options)
@@ -133,3 +142,12 @@ def _mark_change(field: Field, options: list[str]) -> Change | None:
             return Change(field=Field.CT_MARK, keep=~connection & WORD, copied=Field.MARK, mask=packet, flip=0)
         return Change(field=Field.MARK, keep=~packet & WORD, copied=Field.CT_MARK, mask=connection, flip=0)
     return None
+
+
+EXTENSIONS: dict[str, Callable[[str, list[str], str], Iterator[Op]]] = {
+    "REJECT": _reject,
+    **dict.fromkeys(("DNAT", "REDIRECT", "NETMAP", "SNAT", "MASQUERADE"), _nat),
+    **dict.fromkeys(("MARK", "CONNMARK", "HMARK"), _mark),
+    **dict.fromkeys(("CT", "NOTRACK"), _track),
+    "SET": _set,
+}

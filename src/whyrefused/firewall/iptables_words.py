@@ -8,9 +8,9 @@ WORDS = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\s|$)|(\S+)')
 
 
 def words(line: str) -> list[str]:
-    """How does the line fall into words, with quotes and backslashes taken off as xtables_save_string put them on?
+    r"""How does the line fall into words, with quotes and backslashes taken off as xtables_save_string put them on?
 
-    >>> words('-A INPUT -m comment --comment "say \\\\"no\\\\" to it" -j DROP')
+    >>> words(r'-A INPUT -m comment --comment "say \"no\" to it" -j DROP')
     ['-A', 'INPUT', '-m', 'comment', '--comment', 'say "no" to it', '-j', 'DROP']
     """
     if '"' not in line:

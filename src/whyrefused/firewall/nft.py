@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.firewall import build
+from whyrefused.firewall import build, render
 from whyrefused.firewall.model import (
     LOAD,
     NOT_MODELLED,
@@ -86,32 +86,48 @@ def _parse(document: Json) -> Parsed:
     objects = document.get("nftables") if isinstance(document, dict) else None
     if not isinstance(objects, list):
         raise Unreadable("`nft -j list ruleset` printed JSON without `nftables`")
-    found = Parsed()
-    sets: dict[tuple[str, str], _Sets] = {}
-    chains: dict[tuple[str, str, str], tuple[dict[str, Json], list[dict[str, Json]]]] = {}
+    listed = _Listed()
     for entry in objects:
         for kind, value in entry.items():
-            place = (str(value.get("family")), str(value.get("table", value.get("name"))))
-            if kind == "table":
-                _table(found, place)
-            elif kind in ("set", "map"):
-                sets.setdefault(place, _Sets()).elements[str(value["name"])] = value.get("elem") or []
-            elif kind == "chain":
-                chains[(*place, str(value["name"]))] = (value, [])
-            elif kind == "rule":
-                if (*place, str(value["chain"])) not in chains:
-                    raise Unreadable(f"`nft -j list ruleset` has a rule in the unlisted chain {value['chain']!r}")
-                chains[(*place, str(value["chain"]))][1].append(value)
-            elif kind == "flowtable":
-                found.notes.append(f"flowtable {value.get('name')}: packets of offloaded connections are not judged")
-    grouped: dict[tuple[str, str], dict[str, Chain]] = {}
-    for order, ((kin, table, name), (base, rules)) in enumerate(chains.items()):
-        if (kin, table) in found.tables:
-            reader = _Reader(kin, sets.get((kin, table), _Sets()))
-            grouped.setdefault((kin, table), {})[name] = _chain(base, [reader.rule(rule) for rule in rules], order)
-    for place, members in grouped.items():
-        found.tables[place] = Table(tool="nft", family=place[0], name=place[1], chains=members)
-    return found
+            listed.take(kind, value)
+    return listed.close()
+
+
+class _Listed:
+    """The objects of the list, while they come in."""
+
+    def __init__(self) -> None:
+        self.found = Parsed()
+        self.sets: dict[tuple[str, str], _Sets] = {}
+        self.chains: dict[tuple[str, str, str], tuple[dict[str, Json], list[dict[str, Json]]]] = {}
+
+    def take(self, kind: str, value: Json) -> None:
+        """Take in one object."""
+        place = (str(value.get("family")), str(value.get("table", value.get("name"))))
+        if kind == "table":
+            _table(self.found, place)
+        elif kind in ("set", "map"):
+            self.sets.setdefault(place, _Sets()).elements[str(value["name"])] = value.get("elem") or []
+        elif kind == "chain":
+            self.chains[*place, str(value["name"])] = (value, [])
+        elif kind == "rule":
+            if (*place, str(value["chain"])) not in self.chains:
+                raise Unreadable(f"`nft -j list ruleset` has a rule in the unlisted chain {value['chain']!r}")
+            self.chains[*place, str(value["chain"])][1].append(value)
+        elif kind == "flowtable":
+            self.found.notes.append(f"flowtable {value.get('name')}: packets of offloaded connections are not judged")
+
+    def close(self) -> Parsed:
+        """Which tables have come in? Rules may name sets and chains that stand behind them."""
+        grouped: dict[tuple[str, str], dict[str, Chain]] = {}
+        for order, ((kin, table, name), (base, rules)) in enumerate(self.chains.items()):
+            if (kin, table) in self.found.tables:
+                reader = _Reader(kin, self.sets.setdefault((kin, table), _Sets()))
+                read = [reader.rule(rule) for rule in rules]
+                grouped.setdefault((kin, table), {})[name] = _chain(base, read, order)
+        for place, members in grouped.items():
+            self.found.tables[place] = Table(tool="nft", family=place[0], name=place[1], chains=members)
+        return self.found
 
 
 def _table(found: Parsed, place: tuple[str, str]) -> None:
@@ -150,8 +166,11 @@ class _Reader:
     def rule(self, value: dict[str, Json]) -> Rule:
         """Which rule is this?"""
         ops: list[Op] = []
-        for item in value.get("expr") or []:
-            ops.extend(self._statement(item))
+        try:
+            for item in value.get("expr") or []:
+                ops.extend(self._statement(item))
+        except (KeyError, TypeError, AttributeError, ValueError, Unmodelled):
+            ops.append(Action(kind="unknown", how="this rule is not modelled", text=render.rule(value)))
         count = next((item["counter"] for item in value.get("expr") or [] if _counts(item)), None)
         return build.rule(
             ops,
@@ -383,10 +402,7 @@ STATEMENTS = frozenset({
 })  # fmt: skip
 
 
-def _text(item: Json) -> str:
-    from whyrefused.firewall.render import statement  # noqa: PLC0415 - only for the few that need it
-
-    return statement(item)
+_text = render.statement
 
 
 def _counts(item: Json) -> bool:

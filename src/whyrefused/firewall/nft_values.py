@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from whyrefused.firewall.build import one_of
@@ -46,11 +47,13 @@ class Column:
     mask: int | None = None
 
 
+@cache
 def family(version: int) -> Among:
     """Which test lets one IP version through?"""
     return one_of(Field.FAMILY, [(version, version)], "ip version")
 
 
+@cache
 def protocol(number: int) -> Among:
     """Which test lets one transport protocol through?"""
     return one_of(Field.PROTOCOL, [(number, number)], "meta l4proto")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 OPERATORS = {"==": "", "in": "", "!=": "!= ", "!": "! ", "<": "< ", ">": "> ", "<=": "<= ", ">=": ">= "}
 QUOTED = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname", "iifkind", "oifkind", "helper")
@@ -43,7 +43,7 @@ def _statement(item: Any) -> str:  # noqa: ANN401 - any JSON
     if writer:
         return writer(value if isinstance(value, dict) else {"": value})
     if value is None:
-        return key
+        return str(key)
     return f"{key} {_plain(value)}"
 
 
@@ -55,9 +55,8 @@ def _match(value: Mapping[str, Any]) -> str:
     written = _flags(right) if _bit_names(right) else _expression(right)
     if isinstance(right, str) and isinstance(left, dict) and _asks_name(left) and not right.startswith("@"):
         written = f'"{right}"'
-    sign = (
-        "== " if op == "==" and (masked or _is_flags(left)) and not isinstance(right, dict) else OPERATORS.get(op, op)
-    )
+    exact = op == "==" and (masked or _is_flags(left)) and not isinstance(right, dict)
+    sign = "== " if exact else OPERATORS.get(op, f"{op} ")
     return f"{_expression(left)} {sign}{written}"
 
 
@@ -197,7 +196,7 @@ def _xt(value: Mapping[str, Any]) -> str:
 
 
 WORDS = ("accept", "drop", "return", "continue", "jump", "goto", "reject", "queue")
-WRITERS = {
+WRITERS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "match": _match,
     "counter": _counter,
     "limit": _limit,

@@ -67,10 +67,15 @@ def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, .
         silent=code not in {FOUND, NOT_FOUND},
         lines=printed,
         hosts_file=tuple(
-            words for owner, kind, words in rows if owner == name and kind == "hosts" and words[:1] != "#"
+            words for owner, kind, words in rows if owner == name and kind == "hosts" and _has(words, name)
         ),
         resolvers=resolvers,
     )
+
+
+def _has(line: str, name: str) -> bool:
+    """Does this line of /etc/hosts give the name? For `grep -w` a part of a longer name is a word too (hosts(5))."""
+    return name.rstrip(".").lower() in line.partition("#")[0].lower().split()[1:]
 
 
 def _addresses(printed: tuple[str, ...]) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:

@@ -29,7 +29,7 @@ VARIABLE = re.compile(r"(?:export\s+)?((?:https?|ftp|all|no)_proxy)=(.*)", re.IG
 # Reads NAME=VALUE lines, keeps the proxy variables, strikes out what stands before an @, and says where it looked.
 HELPERS = r"""
 keep() { grep -iE '^ *(export +)?"?(https?|ftp|all|no)_proxy=' |
-  sed -e 's/^ *//' -e 's/"//g' -e "s/'//g" -e 's#://.*@#://***@#' -e t -e 's#=.*@#=***@#' |
+  sed -e 's/^ *//' -e "s/=[$]'/='/" -e 's/"//g' -e "s/'//g" -e 's#=\([A-Za-z0-9+.-]*://\)\{0,1\}.*@#=\1***@#' |
   while read -r l; do printf '%s\t%s\n' "$1" "$l"; done; printf '%s\t.\n' "$1"; }
 lost() { printf '%s\t!%s\n' "$1" "$2"; }
 lines() { tr '\n\000' ' \n'; }
@@ -67,7 +67,7 @@ unit() {
   b=$(printf '%s\n' "$e" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=\(.*\))$/\2 \1/p' | while read -r i f; do
     [ ! -e "$f" ] || [ -r "$f" ] || echo "$f"; done)
   if [ "$b" ]; then lost "unit $1" "not permitted: $b"; return; fi
-  { printf '%s\n' "$e" | sed -n 's/^Environment=//p' | tr ' ' '\n'
+  { printf '%s\n' "$e" | sed -n 's/^Environment=//p' | sed 's/ \("\{0,1\}[A-Za-z_][A-Za-z0-9_]*=\)/\n\1/g'
     printf '%s\n' "$e" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=.*)$/\1/p' |
       while read -r f; do cat "$f" 2>/dev/null; done; } | keep "unit $1"
 }
