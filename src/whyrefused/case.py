@@ -44,7 +44,7 @@ class Case:
     wants_enabled: bool
     declared_ports: Mapping[str, str | None]  # of the server: key -> unit
     answers: tuple[Address, ...] = ()  # declared of the name that a path dials
-    server_address: str = ""  # of the server in the inventory
+    others: frozenset[Address] = frozenset()  # addresses that are other hosts' in the inventory
 
     @property
     def dial(self) -> Dial | None:

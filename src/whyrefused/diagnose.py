@@ -6,14 +6,17 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from whyrefused import daemons
 from whyrefused.case import Case
 from whyrefused.causes import registry
+from whyrefused.plan.declare import is_literal
 from whyrefused.plan.items import FirewallItem, NameItem, PathItem, PortItem, ProxyItem, ServiceItem
 from whyrefused.records import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence
     from whyrefused.plan.items import Item
     from whyrefused.records import Host, Inventory, Ruling, Seen
@@ -91,15 +94,30 @@ def _case(inventory: Inventory, failure: Failure) -> Case | None:
 def _of_path(inventory: Inventory, failure: Failure, item: PathItem) -> Case:
     server = inventory.hosts.get(item.server or "")
     case = _of_port(failure, server, item.server_port or f"{item.port}/tcp", None)
-    client = inventory.hosts[item.host]
-    declared = client.expect.resolves.get(item.destination, ())
-    return replace(case, answers=tuple(ipaddress.ip_address(one) for one in declared if "/" not in one))
+    return replace(case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server))
+
+
+def _declared_answers(inventory: Inventory, item: PathItem, server: Host | None) -> tuple[Address, ...]:
+    """Which addresses does the inventory give the name that is dialled? By `resolves`, or as the server's own name."""
+    declared = inventory.hosts[item.host].expect.resolves.get(item.destination, ())
+    if not declared and server and server.name == item.destination and is_literal(server.connection.address):
+        declared = (server.connection.address,)
+    return tuple(ipaddress.ip_address(one) for one in declared if "/" not in one)
+
+
+def _others(inventory: Inventory, server: Host | None) -> frozenset[Address]:
+    """Which addresses are other hosts', none of which is declared to forward anything?"""
+    return frozenset(
+        ipaddress.ip_address(host.connection.address)
+        for host in inventory.hosts.values()
+        if host is not server and not host.expect.forwards and is_literal(host.connection.address)
+    )
 
 
 def _of_port(failure: Failure, server: Host | None, key: str | None, unit: str | None) -> Case:
-    port = server.expect.ports.get(key or "") if server else None
-    owner = unit or (port.service if port else None) or (_only_unit(server) if server and key else None)
     number, _, protocol = (key or "").partition("/")
+    port = server.expect.ports.get(key or "") if server else None
+    owner = unit or (port.service if port else None) or (_only_unit(server, int(number)) if server and number else None)
     service = server.expect.services.get(owner or "") if server else None
     return Case(
         item=failure.item,
@@ -111,7 +129,6 @@ def _of_port(failure: Failure, server: Host | None, key: str | None, unit: str |
         unit=owner,
         wants_enabled=bool(service and service.enabled),
         declared_ports={name: one.service for name, one in server.expect.ports.items()} if server else {},
-        server_address=server.connection.address if server else "",
     )
 
 
@@ -121,14 +138,11 @@ def _key_of(inventory: Inventory, item: ServiceItem) -> str | None:
     return next((key for key, port in ports.items() if port.service == item.unit), None)
 
 
-def _only_unit(server: Host) -> str | None:
-    """Which unit must be meant where a port names none? The only declared one that no other port claims."""
-    claimed = {port.service for port in server.expect.ports.values()}
-    free = [
-        unit for unit, service in server.expect.services.items() if service.state == "running" and unit not in claimed
-    ]
-    nameless = [key for key, port in server.expect.ports.items() if port.service is None and port.state == "listening"]
-    return free[0] if len(free) == 1 and len(nameless) == 1 else None
+def _only_unit(server: Host, port: int) -> str | None:
+    """Which unit must be meant where a port names none? The one declared daemon that is known for this very port."""
+    units = [unit for unit, service in server.expect.services.items() if service.state == "running"]
+    known = [unit for unit in units if port in daemons.known(unit).ports]
+    return known[0] if len(known) == 1 else None
 
 
 def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling]) -> list[Finding]:

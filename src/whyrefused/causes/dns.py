@@ -44,13 +44,24 @@ def _path(case: Case, evidence: Evidence, item: PathItem) -> Ruling:
         return _wrong(case, evidence, item.destination, case.answers)
     tried = {plain(one.address) for one in case.dial.tries} if case.dial else set()
     right = set(case.answers) or _addresses(case, evidence)
+    given = ", ".join(map(str, sorted(tried, key=str)))
     if tried <= right:
-        return excluded(f"{item.destination} is {', '.join(map(str, sorted(tried, key=str)))}, as it should be")
+        return excluded(f"{item.destination} is {given}, as it should be")
     if tried & right:
-        return unknown(
-            f"{item.destination} has {', '.join(map(str, sorted(tried, key=str)))}, of which only some are right"
-        )
+        return unknown(f"{item.destination} is {given}, of which only some are right")
+    if (
+        not case.answers
+        and not _elsewhere(case, tried)
+        and not evidence[item.host].resolved(item.destination).hosts_file
+    ):
+        # A balancer or a forward that the inventory does not know may stand there, rightly.
+        return unknown(f"{item.destination} is {given}, which no host of the inventory has, and no `resolves` declares")
     return _wrong(case, evidence, item.destination, tuple(sorted(right, key=str)))
+
+
+def _elsewhere(case: Case, tried: set[Address]) -> bool:
+    """Is it proved that these are not ways to the server? They are other hosts', or the client itself."""
+    return all(one.is_loopback or one in case.others for one in tried)
 
 
 def _addresses(case: Case, evidence: Evidence) -> set[Address]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused import ports, services
 from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
-from whyrefused.daemons import rebind
+from whyrefused.daemons import MANY_MASTERS, rebind
 from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook, Ruling
 
@@ -53,6 +53,8 @@ def _on(case: Case, host: HostEvidence) -> Ruling:
         return unknown(f"who holds {case.key} is not told to this login")
     if state != "running":
         return unknown(f"{case.unit} is not running: on which port it would listen cannot be seen")
+    if suffixed(case.unit) in MANY_MASTERS:
+        return unknown(f"{case.unit} holds ports for other programs: which of them is missed cannot be seen")
     own = ports.of_unit(host, case.unit)
     if not own:
         return unknown(f"{case.unit} is active and holds no port at all", host.line("systemctl show", unit.said))

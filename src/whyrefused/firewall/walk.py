@@ -224,8 +224,10 @@ class Walk:
             if not yes and not maybe:
                 continue
             here = replace(place, exact=row.ports)
-            for part in filter(None, (yes and left.only(yes), maybe and left.only(maybe, doubt(op.table, left)))):
-                on.extend(self._op(here, row.data, part, passed, returned))
+            if yes:
+                on.extend(self._op(here, row.data, left.only(yes), passed, returned))
+            if maybe:
+                on.extend(self._op(here, row.data, left.only(maybe, doubt(op.table, left)), passed, returned))
             rest = without(left.sources, yes)
             if not rest:
                 return on

@@ -39,7 +39,7 @@ def parse(frame: Frame) -> tuple[Address, ...]:
     """Which addresses are there? A host without a single one was not looked at: `Unreadable`."""
     if frame.status != 0:
         raise Unreadable(failed(frame, SOURCE, SECONDS))
-    rows = [(ROW.match(line), line) for line in frame.text.splitlines()]
+    rows = [(ROW.match(line), line) for line in frame.text.split("\n")]
     found = tuple(_address(row, line) for row, line in rows if row)
     if not found:
         raise Unreadable(f"{SOURCE}: printed no address")

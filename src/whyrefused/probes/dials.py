@@ -115,7 +115,7 @@ def parse(frame: Frame) -> Mapping[str, Dial]:
         raise Unreadable(failed(frame, SOURCE, SECONDS))
     rows: dict[str, list[list[str]]] = {}
     ended = []
-    for line in frame.text.splitlines():
+    for line in frame.text.split("\n"):
         name, _, words = line.partition("\t")
         rows.setdefault(name, []).append(words.split("\t"))
         if words == "end":
@@ -137,7 +137,7 @@ def _try(row: list[str]) -> Try:
             address=ipaddress.ip_address(address.partition("%")[0]),
             word=word,
             milliseconds=int(took),
-            source="" if source == "-" else source.partition("%")[0],
+            source="" if source in {"-", "0.0.0.0", "::"} else source.partition("%")[0],  # noqa: S104 - no way was found
             icmp=_icmp(icmp),
             line=_words(address, word, took, source, icmp),
         )

@@ -42,7 +42,7 @@ def parse(frame: Frame) -> Mapping[str, str]:
     """Which rules? The text of each program that is there, by its name; one that failed raises `Unreadable`."""
     saves: dict[str, str] = {}
     name, lines = "", list[str]()
-    for line in frame.text.splitlines():
+    for line in frame.text.split("\n"):
         head, tail = HEAD.fullmatch(line), TAIL.fullmatch(line)
         if tail:
             if tail[1] != "0":

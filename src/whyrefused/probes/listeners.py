@@ -18,11 +18,12 @@ BYTES = 1048576
 SIDE_BY_SIDE = False
 
 UNIT = re.compile(r"/([^/]+\.(?:service|socket|scope|slice))(?=/|$)")
+ROW = re.compile(r"[a-z_]{3,12}\s+[A-Z0-9-]{6,12}\s+\d{1,12}\s+\d{1,12}\s")
 COLUMNS = 6  # Netid State Recv-Q Send-Q Local:Port Peer:Port
 
 # ss quotes no name, and a process may take any of 15 bytes (prctl(2), PR_SET_NAME). What is asked for around a name or
 # behind the names is longer than that, so no name can stand for it.
-USER = re.compile(r'\("(.{0,64}?)",pid=(\d+),fd=(\d+)\)(?=,\("|\)\s+(?:timer|uid|ino):|\)\s*$)')
+USER = re.compile(r'(?s)\("(.{0,64}?)",pid=(\d+),fd=(\d+)\)(?=,\("|\)\s+(?:timer|uid|ino):|\)\s*$)')
 KERNEL = re.compile(r"(?:^|\s)ino:\d+ sk:[0-9a-f]+(?: fwmark:\S+)?(?: cgroup:(\S+))?(.*)")
 
 
@@ -48,10 +49,21 @@ def fragment(_asked: tuple[str, ...]) -> str:
 
 
 def parse(frame: Frame) -> tuple[Listener, ...]:
-    """Which sockets listen? Lines of other protocols and lines not understood as sockets raise `Unreadable`."""
+    """Which sockets listen? Rows of other protocols and rows not understood as sockets raise `Unreadable`."""
     if frame.status != 0:
         raise Unreadable(failed(frame, SOURCE, SECONDS))
-    return tuple(_listener(line) for line in frame.text.splitlines() if line.strip())
+    return tuple(_listener(row) for row in _rows(frame.text))
+
+
+def _rows(text: str) -> list[str]:
+    """One row for each socket: what does not begin as a row does continues a process name that holds a line feed."""
+    rows: list[list[str]] = []
+    for line in text.split("\n"):
+        if rows and not ROW.match(line):
+            rows[-1].append(line)
+        elif line.strip():
+            rows.append([line])
+    return ["\n".join(row).rstrip() for row in rows]
 
 
 def _listener(line: str) -> Listener:
@@ -87,7 +99,7 @@ def _address(local: str) -> tuple[str, str, bool]:
 
 
 def _v6only(*, star: bool, address: str, flags: str) -> bool | None:
-    """ss prints `*` for a dual-stack socket since iproute2 4.x, and v6only:N with -e where the kernel tells it."""
+    """Ss prints `*` for a dual-stack socket since iproute2 4.x, and v6only:N with -e where the kernel tells it."""
     if address != "::":
         return None
     if star:

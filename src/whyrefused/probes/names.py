@@ -49,7 +49,7 @@ def fragment(asked: tuple[str, ...]) -> str:
 
 def parse(frame: Frame) -> Mapping[str, Name]:
     """What was answered for each name? One without its status line is left out: it was not looked at."""
-    rows = [line.split("\t", 2) for line in frame.text.splitlines()]
+    rows = [line.split("\t", 2) for line in frame.text.split("\n")]
     rows = [row for row in rows if len(row) == 3]  # noqa: PLR2004 - name, kind, words
     resolvers = tuple(words for _, kind, words in rows if kind == "resolver")
     names = {name: words for name, kind, words in rows if kind == "status"}

@@ -46,7 +46,7 @@ def fragment(_asked: tuple[str, ...]) -> str:
 
 def parse(frame: Frame) -> tuple[Entry, ...]:
     """Which ports are open? A table without its heading was not read: `Unreadable`."""
-    lines = frame.text.splitlines()
+    lines = frame.text.split("\n")
     if not any(re.match(r"/proc/net/tcp: *sl ", line) for line in lines):
         raise Unreadable(f"/proc/net/tcp could not be read: {frame.text.strip()[:120]}")
     found = ((ROW.match(line), line) for line in lines)

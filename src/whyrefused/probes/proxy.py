@@ -101,7 +101,7 @@ def parse(frame: Frame) -> Mapping[str, Place]:
     """Which proxy variables are set? By place; a place that did not report its end is not there."""
     settings: dict[str, list[Setting]] = {}
     places: dict[str, Place] = {}
-    for line in frame.text.splitlines():
+    for line in frame.text.split("\n"):
         name, separator, words = line.partition("\t")
         if not separator:
             continue

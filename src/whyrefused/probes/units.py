@@ -112,7 +112,7 @@ def parse(frame: Frame) -> Mapping[str, Unit]:
 def _properties(block: str) -> dict[str, str]:
     """A socket unit has a line for each `Listen`; no other property is printed twice."""
     found: dict[str, str] = {}
-    for key, separator, value in (line.partition("=") for line in block.splitlines()):
+    for key, separator, value in (line.partition("=") for line in block.split("\n")):
         if separator:
             found[key] = f"{found[key]}\n{value}" if key == "Listen" and key in found else value
     return found

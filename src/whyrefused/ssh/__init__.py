@@ -29,6 +29,8 @@ from whyrefused.ssh.arguments import wrong
 from whyrefused.ssh.records import REASONS, Limits, NotReached, Output, Reason, Settings, check_key_file, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from whyrefused.records import Connection
 
 __all__ = [
@@ -67,8 +69,8 @@ def hang_up() -> None:
     bastion.hang_up()
 
 
-def register() -> None:
-    """Make `whyrefused://NAME` a connection type of testinfra."""
+def register(known: Mapping[str, Connection] | None = None, settings: Settings | None = None) -> None:
+    """Make `whyrefused://NAME` a connection type of testinfra; the names in `known` stand for these connections."""
     from whyrefused.ssh import backend  # noqa: PLC0415 - loads testinfra
 
-    backend.register()
+    backend.register(known, settings)

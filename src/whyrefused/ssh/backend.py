@@ -6,7 +6,7 @@ A command that did not come back whole raises NotReached; it never becomes an ex
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from testinfra.backend import BACKENDS, base
 
@@ -15,6 +15,8 @@ from whyrefused.ssh import config
 from whyrefused.ssh.records import Limits, NotReached, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from whyrefused.ssh.session import Session
 
 
@@ -22,6 +24,8 @@ class Backend(base.BaseBackend):  # type: ignore[misc] # testinfra ships no type
     """One host. Keywords of `testinfra.get_host("whyrefused://NAME", …)` must be hashable, and these are."""
 
     NAME = "whyrefused"
+    known: ClassVar[Mapping[str, Connection]] = {}  # hosts of the inventory, by name
+    known_settings: ClassVar[Settings | None] = None
 
     def __init__(  # noqa: PLR0913 - testinfra's own options and ours
         self,
@@ -36,6 +40,7 @@ class Backend(base.BaseBackend):  # type: ignore[misc] # testinfra ships no type
         **kwargs: Any,  # noqa: ANN401 - the same
     ) -> None:
         spec = self.parse_hostspec(hostspec)
+        reach = reach or self.known.get(spec.name)
         if reach is not None and reach.become:
             kwargs.update(sudo=True, sudo_user=reach.become_user)
         super().__init__(spec.name, *args, **kwargs)
@@ -47,7 +52,9 @@ class Backend(base.BaseBackend):  # type: ignore[misc] # testinfra ships no type
             password=Secret(spec.password) if spec.password else None,
         )
         self._limits = limits or (Limits(connect=float(timeout)) if timeout else Limits())
-        self._settings = settings or Settings(ssh_config=ssh_config, identity_file=ssh_identity_file)
+        self._settings = (
+            settings or self.known_settings or Settings(ssh_config=ssh_config, identity_file=ssh_identity_file)
+        )
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._refused: NotReached | None = None
@@ -93,6 +100,8 @@ class Backend(base.BaseBackend):  # type: ignore[misc] # testinfra ships no type
         return data.encode("utf-8", "surrogateescape")
 
 
-def register() -> None:
-    """Make `whyrefused://NAME` known to testinfra."""
+def register(known: Mapping[str, Connection] | None = None, settings: Settings | None = None) -> None:
+    """Make `whyrefused://NAME` known to testinfra; the names in `known` stand for these connections."""
     BACKENDS[Backend.NAME] = f"{Backend.__module__}.{Backend.__qualname__}"
+    Backend.known = dict(known or {})
+    Backend.known_settings = settings

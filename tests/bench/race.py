@@ -1,0 +1,138 @@
+"""Who needs how long? Commands run in turn, round after round, each with all of its processes, on a machine as it is."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+SETTLE = 0.3
+"""Seconds in which the hosts end what the last command began, before their CPU time is read."""
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """A command that does the work, and in how many of the rounds."""
+
+    name: str
+    argv: Sequence[str]
+    cwd: Path
+    environ: dict[str, str]
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lap:
+    """What one run took."""
+
+    wall: float
+    client: float  # CPU seconds of the command and all its children
+    hosts: float  # CPU seconds of all hosts, sshd and PID 1 included
+    others: float  # processors that neither used, on average: everything else on the machine
+    status: int
+
+
+def race(contestants: Sequence[Contestant], output: Path, hosts: Callable[[], float]) -> dict[str, list[Lap]]:
+    """How long does each need? One lap that does not count, then rounds in which each has its turn, order rotating."""
+    laps: dict[str, list[Lap]] = {one.name: [] for one in contestants}
+    for one in contestants:
+        if one.rounds > 1:  # what runs once is not warmed up
+            lap(one, output, hosts)
+    for number in range(max(one.rounds for one in contestants)):
+        start = number % len(contestants)
+        for one in (*contestants[start:], *contestants[:start]):
+            if number < one.rounds:
+                laps[one.name].append(lap(one, output, hosts))
+    return laps
+
+
+def lap(one: Contestant, output: Path, hosts: Callable[[], float]) -> Lap:
+    """What does one run take? What it prints is left in the file."""
+    hosts_before, busy_before, start = hosts(), _busy(), time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        _become(one, output)
+    _, status, usage = os.wait4(pid, 0)
+    wall = time.perf_counter() - start
+    time.sleep(SETTLE)
+    client, served, whole = usage.ru_utime + usage.ru_stime, hosts() - hosts_before, wall + SETTLE
+    return Lap(
+        wall=wall,
+        client=client,
+        hosts=served,
+        others=max(0.0, (_busy() - busy_before - client - served) / whole),
+        status=os.waitstatus_to_exitcode(status),
+    )
+
+
+def _become(one: Contestant, output: Path) -> None:
+    """The child's side of the fork: never returns."""
+    try:
+        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        os.chdir(one.cwd)
+        os.execvpe(one.argv[0], list(one.argv), one.environ)
+    finally:
+        os._exit(127)
+
+
+def _busy() -> float:
+    """How many CPU seconds has the whole machine worked since boot (proc_stat(5))? Steal is others' work too."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICK
+
+
+def load() -> str:
+    """How busy is the machine with everything it does?"""
+    averages = " ".join(Path("/proc/loadavg").read_text().split()[:3])
+    try:
+        pressure = Path("/proc/pressure/cpu").read_text().split("avg60=")[1].split()[0]
+    except OSError:
+        pressure = "?"
+    return f"{os.cpu_count()} processors, load {averages}, CPU pressure {pressure} % of the last minute"
+
+
+def ratio(laps: Sequence[Lap], base: Sequence[Lap]) -> float:
+    """How many times the base's wall time, as the median over the rounds in which both ran?"""
+    return statistics.median(one.wall / other.wall for one, other in zip(laps, base, strict=False))
+
+
+def rows(laps: dict[str, list[Lap]], base: str, hosts: int) -> list[tuple[str, ...]]:
+    """Which table tells it?"""
+    head = ("contestant", "runs", "wall s, median (min-max)", "x base", "client CPU s", "host CPU ms/host", "others, cores")
+    return [head, *(_row(name, runs, laps[base], hosts) for name, runs in laps.items())]
+
+
+def _row(name: str, runs: Sequence[Lap], base: Sequence[Lap], hosts: int) -> tuple[str, ...]:
+    walls = [one.wall for one in runs]
+    return (
+        name,
+        str(len(runs)),
+        f"{statistics.median(walls):.2f} ({min(walls):.2f}-{max(walls):.2f})",
+        f"{ratio(runs, base):.2f}",
+        f"{statistics.median(one.client for one in runs):.2f}",
+        f"{statistics.median(one.hosts for one in runs) * 1000 / hosts:.0f}",
+        f"{statistics.median(one.others for one in runs):.1f}",
+    )
+
+
+def say(title: str, table: Iterable[Sequence[str]]) -> None:
+    """Print a table as Markdown, with the machine's load beside it."""
+    head, *body = table
+    lines = [f"\n{title} ({load()})\n", _line(head), _line(["---"] * len(head)), *map(_line, body)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _line(words: Sequence[str]) -> str:
+    return f"| {' | '.join(words)} |"
