@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -57,11 +58,14 @@ def race(contestants: Sequence[Contestant], output: Path, hosts: Callable[[], fl
 def lap(one: Contestant, output: Path, hosts: Callable[[], float]) -> Lap:
     """What does one run take? What it prints is left in the file."""
     hosts_before, busy_before, start = hosts(), _busy(), time.perf_counter()
-    pid = os.fork()
-    if pid == 0:
-        _become(one, output)
-    _, status, usage = os.wait4(pid, 0)
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            one.argv, cwd=one.cwd, env=one.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+        )
+        # Of the process and all its children that it waited for (getrusage(2)).
+        _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
     time.sleep(SETTLE)
     client, served, whole = usage.ru_utime + usage.ru_stime, hosts() - hosts_before, wall + SETTLE
     return Lap(
@@ -69,21 +73,8 @@ def lap(one: Contestant, output: Path, hosts: Callable[[], float]) -> Lap:
         client=client,
         hosts=served,
         others=max(0.0, (_busy() - busy_before - client - served) / whole),
-        status=os.waitstatus_to_exitcode(status),
+        status=process.returncode,
     )
-
-
-def _become(one: Contestant, output: Path) -> None:
-    """The child's side of the fork: never returns."""
-    try:
-        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        os.chdir(one.cwd)
-        os.execvpe(one.argv[0], list(one.argv), one.environ)
-    finally:
-        os._exit(127)
 
 
 def _busy() -> float:

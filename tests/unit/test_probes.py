@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyrefused.probes import Unreadable, failed, registry
@@ -52,9 +52,11 @@ def simple(value: Any) -> Any:  # noqa: ANN401 - any probe's records
 
 def quoted(value: Any) -> list[str]:  # noqa: ANN401 - as above
     """Every line that a value quotes."""
+    if isinstance(value, Missing):
+        return []
     if isinstance(value, (tuple, list)) or hasattr(value, "items"):
         return [line for each in (value.values() if hasattr(value, "items") else value) for line in quoted(each)]
-    if not is_dataclass(value) or isinstance(value, type):
+    if not is_dataclass(value):
         return []
     own = [*([value.line] if hasattr(value, "line") else []), *getattr(value, "lines", ())]
     return own + [line for each in fields(value) if each.name not in QUOTED for line in quoted(getattr(value, each.name))]
@@ -104,6 +106,7 @@ NOISE = st.text(st.characters(codec=None), max_size=300) | st.lists(
 
 
 @pytest.mark.parametrize("name", registry())
+@settings(deadline=None)
 @given(text=NOISE, status=st.integers(0, 255))
 def test_any_text(name: str, text: str, status: int) -> None:
     """Whatever a host prints, a probe reads it or says that it cannot."""
@@ -113,6 +116,7 @@ def test_any_text(name: str, text: str, status: int) -> None:
         assert str(refused)
 
 
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("name", [name for name in CASES if "found" in case(name)[1]])
 def test_mangled(name: str, data: st.DataObject) -> None:

@@ -69,6 +69,7 @@ UNKNOWN_BECAUSE = {
     Field.OIF: "the interface it goes out on is not known",
     Field.MARK: "the packet mark is not known",
     Field.CT_MARK: "the connection mark is not known",
+    Field.STATUS: "whether NAT changed the destination is not known",
     Field.UID: "the user who connects is not known",
     Field.GID: "the group of who connects is not known",
     Field.TYPE_OF_SOURCE: "whether the source is an address of this host is not known",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from whyrefused.firewall.flow import ABSENT, Doubt, Flow, State, answer, apply, changed, doubt, row_split
+from whyrefused.firewall.flow import ABSENT, Doubt, Flow, State, Value, answer, apply, changed, doubt, row_split
 from whyrefused.firewall.model import (
     STATUSES,
     Action,
@@ -288,7 +288,7 @@ def rewritten(op: Rewrite, state: State) -> State:
     """What does NAT make of a packet?"""
     if op.source:
         return replace(state, translated=True)
-    version = state.values[Field.FAMILY]
+    version, before = state.values[Field.FAMILY], state
     address = op.address
     port = state.values[Field.DPORT] if op.port is None else op.port
     if not op.known:
@@ -298,13 +298,30 @@ def rewritten(op: Rewrite, state: State) -> State:
     elif address is not None:
         state = changed(state, Field.DESTINATION, address)
     state = changed(state, Field.DPORT, port)
-    status = state.values[Field.STATUS]
-    if isinstance(status, tuple) and status != ABSENT:
-        state = changed(state, Field.STATUS, (status[0] | STATUSES["dnat"], status[0] | STATUSES["dnat"]))
+    state = changed(state, Field.STATUS, _status(before, state))
     text = "" if op.own or address is None else _address(address, version)
     text = f"{text}:{_port(port)}" if op.known else op.says
     same = op.known and not op.own and address is None
     return replace(state, translated=True, rewritten=text, moved=None if same else (address, op.own))
+
+
+def _status(before: State, after: State) -> Value:
+    """Does connection tracking call it translated? Only if NAT changed something (nf_nat_setup_info of the kernel)."""
+    status = before.values[Field.STATUS]
+    if not isinstance(status, tuple) or status == ABSENT:
+        return status
+    same = [_same(before.values[field], after.values[field]) for field in (Field.DESTINATION, Field.DPORT)]
+    if False in same:
+        return (status[0] | STATUSES["dnat"],) * 2
+    return None if None in same else status
+
+
+def _same(before: Value, after: Value) -> bool | None:
+    if not isinstance(before, tuple) or not isinstance(after, tuple):
+        return None
+    if before[1] < after[0] or after[1] < before[0]:
+        return False
+    return True if before == after and before[0] == before[1] else None
 
 
 def _address(address: Range, version: object) -> str:
