@@ -91,8 +91,15 @@ def _alone(option: str, word: str) -> bool:
     return option.startswith("--") and "=" not in option and not word.startswith("-") and Path(word).exists()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Each check is a mark too."""
+    """Each check is a mark too; and a report that could never be written stops the run before it begins."""
+    html = getattr(config.option, "htmlpath", None)
+    if html:
+        try:
+            Path(html).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise pytest.UsageError(f"--html {html}: {error.strerror}") from error
     config.stash[STATE] = State(config)
     for name in (*CHECKS, "paths"):
         config.addinivalue_line("markers", f"{name}: items of the check `{'connects' if name == 'paths' else name}`")

@@ -4,7 +4,7 @@ The script is POSIX sh. Each probe's output is held in a variable and printed on
 run's token and the exact length; the whole reply leaves the host in one write:
 
     BEGIN TOKEN PROBE LENGTH
-    …LENGTH bytes, the last line of which is the fragment's exit status…
+    …LENGTH bytes, the last line of which is the fragment's exit status and TOKEN…
     END TOKEN PROBE
     DONE TOKEN COUNT
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Asked = tuple[str, ...]
 
-# LC_ALL=C makes ${#o} count bytes. A fragment's last line is its status: where `head` cut, it is not there.
+# LC_ALL=C makes ${#o} count bytes. A fragment's last line is its status and the token: where `head` cut, it is not there.
 # `all` is read to its end before it runs, so a script that arrives cut runs nothing.
 HEAD = r"""
 LC_ALL=C; export LC_ALL S
@@ -33,7 +33,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; export 
 renice -n 10 -p $$ >/dev/null 2>&1
 command -v timeout >/dev/null 2>&1 || timeout() { shift; "$@"; }
 ask() {
-o=$( { timeout "$2" sh -c "$4" </dev/null 2>&1; printf '\n%s' "$?"; } | head -c "$3" )
+o=$( { timeout "$2" sh -c "$4" </dev/null 2>&1; printf '\n%s %s' "$?" "$T"; } | head -c "$3" )
 printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$T" "$1" "${#o}" "$o" "$T" "$1"
 }
 """
@@ -55,7 +55,7 @@ def script(asked: Mapping[str, Asked], token: str, *, become: str = "") -> str:
     sudo = f"sudo -n -u {shlex.quote(become)} --" if become else ""
     return (
         f"S={shlex.quote(sudo)}; T={shlex.quote(token)}{HEAD}all() {{\n{body}\n}}\n"
-        f'r=$(all 2>/dev/null)\nprintf \'%s\\nDONE %s %s\\n\' "$r" "$T" {len(probes)}\n'
+        f'r=$(all 2>/dev/null)\nprintf \'\\n%s\\nDONE %s %s\\n\' "$r" "$T" {len(probes)}\n'
     )
 
 
@@ -79,7 +79,7 @@ def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Fra
         if len(body) < length or not reply.startswith(tail, at):
             frames.setdefault(name, Missing(f"{name}: the answer was cut off"))
             break
-        frames[name] = Missing(f"{name}: answered twice") if name in frames else _frame(name, body)
+        frames[name] = Missing(f"{name}: answered twice") if name in frames else _frame(name, body, token)
     whole = re.search(rb"^DONE " + re.escape(token.encode()) + rb" (\d+)$", reply[at:], re.MULTILINE)
     for name in asked:
         if name not in frames:
@@ -87,8 +87,9 @@ def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Fra
     return {name: frames[name] for name in asked}
 
 
-def _frame(name: str, body: bytes) -> Frame | Missing:
-    text, _, status = body.rpartition(b"\n")
-    if not status.isdigit() or len(status) > 3:  # noqa: PLR2004 - an exit status
+def _frame(name: str, body: bytes, token: str) -> Frame | Missing:
+    text, _, last = body.rpartition(b"\n")
+    status, _, end = last.partition(b" ")
+    if not status.isdigit() or len(status) > 3 or end != token.encode():  # noqa: PLR2004 - an exit status
         return Missing(f"{name}: the answer is larger than {registry()[name].BYTES} bytes")
     return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status))

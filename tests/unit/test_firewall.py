@@ -14,7 +14,7 @@ import yaml
 from whyrefused.firewall import Packet, Ruleset, fix, judge, load
 
 DATA = Path(__file__).parent / "data" / "firewall"
-HOSTS = sorted(folder.name for folder in DATA.iterdir())
+HOSTS = sorted(folder.name for folder in DATA.iterdir() if folder.is_dir())
 PACKET = {"from": "source", "to": "destination"}
 ASKED = ("from", "to", "port", "protocol", "interface", "uid", "addresses", "routes")
 

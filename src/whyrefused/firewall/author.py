@@ -96,11 +96,10 @@ def _targets(chain: Chain) -> Iterable[str]:
                 yield target
 
 
-def author(visits: tuple[Visit, ...]) -> str:
+def author(last: Visit | None) -> str:
     """Who wrote the rule that decided? Empty when no rule did."""
-    if not visits:
+    if last is None:
         return ""
-    last = visits[-1]
     if last.rule is None:
         return of_policy(last.table, last.chain)
     return of(last.table, last.chain, last.rule.text if isinstance(last.rule.text, str) else "")

@@ -314,8 +314,9 @@ class Trace:
 
     @property
     def decided(self) -> Step | None:
-        """Which rule or policy had the last word?"""
-        return next((step for step in reversed(self.steps) if step.decided), None)
+        """Which rule or policy had the last word? Of several chains that accept, the last that did so by a rule."""
+        words = [step for step in self.steps if step.decided]
+        return next((step for step in reversed(words) if step.index), words[-1] if words else None)
 
     @property
     def errno(self) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Style = str | tuple[str, ...]
+
 OPERATORS = {"==": "", "in": "", "!=": "!= ", "!": "! ", "<": "< ", ">": "> ", "<=": "<= ", ">=": ">= "}
 QUOTED = ("iifname", "oifname", "iif", "oif", "ibrname", "obrname", "iifkind", "oifkind", "helper")
 
@@ -52,20 +54,30 @@ def _match(value: Mapping[str, Any]) -> str:
     masked = left.get("&") if isinstance(left, dict) else None
     if isinstance(masked, list) and len(masked) == 2 and _bit_names(masked[1]):  # noqa: PLR2004 - value and mask
         return f"{_expression(masked[0])} {OPERATORS.get(op, '')}{_flags(right)} / {_flags(masked[1])}"
-    written = _flags(right) if _bit_names(right) else _expression(right)
-    if isinstance(right, str) and isinstance(left, dict) and _asks_name(left) and not right.startswith("@"):
-        written = f'"{right}"'
+    written = _flags(right) if _bit_names(right) else _expression(right, _style(left))
     exact = op == "==" and (masked or _is_flags(left)) and not isinstance(right, dict)
-    sign = "== " if exact else OPERATORS.get(op, f"{op} ")
-    return f"{_expression(left)} {sign}{written}"
+    return f"{_expression(left)} {'== ' if exact else OPERATORS.get(op, f'{op} ')}{written}"
+
+
+def _style(left: Any) -> Style:  # noqa: ANN401 - any JSON
+    """How does nft write the values that this expression is compared with: names in quotes, marks in hexadecimal?"""
+    if not isinstance(left, dict):
+        return ""
+    if isinstance(left.get("concat"), list):
+        return tuple(str(_style(part)) for part in left["concat"])
+    if isinstance(left.get("&"), list) and left["&"]:
+        return _style(left["&"][0])
+    for kind in ("meta", "ct"):
+        key = left[kind].get("key") if isinstance(left.get(kind), dict) else None
+        if key in QUOTED:
+            return "name"
+        if key == "mark":
+            return "mark"
+    return "name" if isinstance(left.get("fib"), dict) and left["fib"].get("result") == "oifname" else ""
 
 
 def _is_flags(left: Any) -> bool:  # noqa: ANN401 - any JSON
     return isinstance(left, dict) and isinstance(left.get("payload"), dict) and left["payload"].get("field") == "flags"
-
-
-def _asks_name(left: Mapping[str, Any]) -> bool:
-    return any(isinstance(left.get(key), dict) and left[key].get("key") in QUOTED for key in ("meta", "ct"))
 
 
 def _bit_names(value: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -78,13 +90,21 @@ def _flags(value: Any) -> str:  # noqa: ANN401 - any JSON
     return ",".join(map(str, items)) if isinstance(items, (list, tuple)) else _expression(value)
 
 
-def _expression(value: Any) -> str:  # noqa: ANN401, C901 - any JSON; one branch for each kind of expression
-    if isinstance(value, list):
-        return ", ".join(map(_expression, value))
-    if value is True or value is False:
+def _value(value: Any, style: Style) -> str:  # noqa: ANN401 - any JSON
+    if isinstance(value, bool):
         return "exists" if value else "missing"
+    if style == "name" and isinstance(value, str) and not value.startswith("@"):
+        return f'"{value}"'
+    if style == "mark" and isinstance(value, int):
+        return f"0x{value:08x}"
+    return _plain(value)
+
+
+def _expression(value: Any, style: Style = "") -> str:  # noqa: ANN401, C901 - any JSON; a branch for each kind
+    if isinstance(value, list):
+        return ", ".join(_expression(item, style) for item in value)
     if not isinstance(value, dict) or len(value) != 1:
-        return _plain(value)
+        return _value(value, style)
     ((key, inner),) = value.items()
     if key == "payload" and isinstance(inner, dict):
         if "base" in inner:
@@ -101,22 +121,28 @@ def _expression(value: Any) -> str:  # noqa: ANN401, C901 - any JSON; one branch
     if key == "prefix" and isinstance(inner, dict):
         return f"{_expression(inner.get('addr'))}/{inner.get('len')}"
     if key == "elem" and isinstance(inner, dict):
-        return _expression(inner.get("val"))
+        return _expression(inner.get("val"), style)
     if isinstance(inner, list):
-        parts = [_element(item) if key == "set" else _expression(item) for item in inner]
+        styles = style if isinstance(style, tuple) and key == "concat" else (style,) * len(inner)
+        if key == "&" and not style:
+            styles = (_style(inner[0]),) * len(inner) if inner else ()
+        parts = [
+            _element(item, each) if key == "set" else _expression(item, each)
+            for item, each in zip(inner, styles, strict=False)
+        ]
         joined = {"range": "-", "concat": " . ", "set": ", "}.get(key, f" {key} ").join(parts)
         return f"{{ {joined} }}" if key == "set" else joined
     if key == "map" and isinstance(inner, dict):
-        return f"{_expression(inner.get('key'))} map {_expression(inner.get('data'))}"
+        return f"{_expression(inner.get('key'))} map {_expression(inner.get('data'), _style(inner.get('key')))}"
     return _plain(value)
 
 
-def _element(item: Any) -> str:  # noqa: ANN401 - any JSON
+def _element(item: Any, style: Style) -> str:  # noqa: ANN401 - any JSON
     if isinstance(item, list) and len(item) == 2:  # noqa: PLR2004 - key and data
         data = item[1]
         verdict = isinstance(data, dict) and len(data) == 1 and next(iter(data)) in WORDS
-        return f"{_expression(item[0])} : {_statement(data) if verdict else _expression(data)}"
-    return _expression(item)
+        return f"{_expression(item[0], style)} : {_statement(data) if verdict else _expression(data)}"
+    return _expression(item, style)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any JSON
@@ -173,11 +199,11 @@ def _nat(word: str, value: Mapping[str, Any]) -> str:
 
 
 def _mangle(value: Mapping[str, Any]) -> str:
-    return f"{_expression(value.get('key'))} set {_expression(value.get('value'))}"
+    return f"{_expression(value.get('key'))} set {_expression(value.get('value'), _style(value.get('key')))}"
 
 
 def _vmap(value: Mapping[str, Any]) -> str:
-    return f"{_expression(value.get('key'))} vmap {_expression(value.get('data'))}"
+    return f"{_expression(value.get('key'))} vmap {_expression(value.get('data'), _style(value.get('key')))}"
 
 
 def _dynamic(value: Mapping[str, Any]) -> str:

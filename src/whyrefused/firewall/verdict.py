@@ -151,7 +151,7 @@ def _trace(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
         why=why,
         steps=steps,
         names_port=_names_port(first.visits, refused=refused),
-        author=author(first.visits),
+        author=author(_deciding(first.visits, refused=refused)),
         redirected=state.rewritten,
         port=port if port == first.flow.highs[Field.DPORT] else None,
         readings=tuple(sorted(verdicts - {"cannot-tell"})) if why else (),
@@ -177,8 +177,24 @@ def _names_port(visits: tuple[Visit, ...], *, refused: bool) -> bool:
     if not visits or visits[-1].rule is None:
         return not refused and any(visit.names_port for visit in visits)
     if refused:
-        visits = tuple(visit for visit in visits if (visit.table, visit.hook) == (visits[-1].table, visits[-1].hook))
+        visits = tuple(visit for visit in visits if visit.base is visits[-1].base)
     return any(visit.names_port for visit in visits)
+
+
+def _deciding(visits: tuple[Visit, ...], *, refused: bool) -> Visit | None:
+    """Which visit had the last word? As `Trace.decided` has it."""
+    words = [visit for at, visit in enumerate(visits) if _leaves(visits, at)]
+    if refused or not words:
+        return visits[-1] if visits else None
+    return next((visit for visit in reversed(words) if visit.rule is not None), words[-1])
+
+
+def _leaves(visits: tuple[Visit, ...], at: int) -> bool:
+    """Does the packet leave a base chain at this visit?"""
+    if at + 1 == len(visits) or visits[at].rule is None:
+        return True
+    here, following = visits[at], visits[at + 1]
+    return (following.table, following.hook, following.base) != (here.table, here.hook, here.base)
 
 
 def _steps(outcome: Outcome) -> tuple[Step, ...]:
@@ -187,9 +203,7 @@ def _steps(outcome: Outcome) -> tuple[Step, ...]:
     last = outcome.action.kind in ("reject", "drop")
     steps = []
     for at, visit in enumerate(visits):
-        following = visits[at + 1] if at + 1 < len(visits) else None
-        leaves = following is None or (following.table, following.hook) != (visit.table, visit.hook)
-        steps.append(step(visit, decided=leaves and (following is None or not last)))
+        steps.append(step(visit, decided=_leaves(visits, at) and (at + 1 == len(visits) or not last)))
     return tuple(steps)
 
 

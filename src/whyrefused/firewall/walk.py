@@ -42,7 +42,7 @@ DEEPEST = 40
 """nft allows 16 nested jumps, iptables as many as fit; only a hostile text has more."""
 MOST_FLOWS = 48
 """More states than this at once are given up as not modelled."""
-MOST_WORK = 400_000
+MOST_WORK = 200_000
 """Rules asked in one base chain, over all jumps; more is a hostile text."""
 
 
@@ -55,6 +55,7 @@ class Visit(NamedTuple):
     number: int
     rule: Rule | None
     names_port: bool
+    base: Chain  # that the packet came through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class Walk:
     def run(self, flow: Flow) -> list[End]:
         """Where do the sources of this flow leave?"""
         back = self._chain(self.base, flow, (), 0)
-        policy = Visit(self.table, self.base, self.base.hook, 0, None, names_port=False)
+        policy = Visit(self.table, self.base, self.base.hook, 0, None, names_port=False, base=self.base)
         action = DROP if self.base.policy == "drop" else ACCEPT
         self.ends.extend(End(action=action, flow=rest, visits=(policy,)) for rest in back)
         return self.ends
@@ -260,7 +261,7 @@ class Walk:
     def _visit(self, place: _Place, flow: Flow) -> Visit:
         port = flow.lows[Field.DPORT]
         names = port == flow.highs[Field.DPORT] and (port in place.rule.ports or port in place.exact)
-        return Visit(self.table, place.chain, self.base.hook, place.index, place.rule, names)
+        return Visit(self.table, place.chain, self.base.hook, place.index, place.rule, names, self.base)
 
 
 @dataclass(frozen=True, slots=True)
