@@ -37,6 +37,7 @@ class Settings:
     sources: tuple[str, ...]
     limit: tuple[str, ...] = ()
     vault: tuple[str, ...] = ()
+    connection: str | None = None  # of hosts that have none of their own (testinfra's --connection)
     options: Options
     connect_timeout: float = 4.0
     replay: str | None = None  # judge this saved evidence, connect to nobody
@@ -57,6 +58,11 @@ class Verdicts:
     notes: tuple[str, ...] = field(default=())
 
 
+def _environment(settings: Settings) -> Mapping[str, str]:
+    """The environment as the inventory is to see it: what the command line says stands before a variable of Ansible."""
+    return {**os.environ, **({"ANSIBLE_TRANSPORT": settings.connection} if settings.connection else {})}
+
+
 def now() -> str:
     """What time is it? ISO 8601, UTC."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -68,7 +74,9 @@ class Audit:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.started = now()
-        self.inventory: Inventory = load(settings.sources, limit=settings.limit, vault=settings.vault)
+        self.inventory: Inventory = load(
+            settings.sources, limit=settings.limit, vault=settings.vault, environ=_environment(settings)
+        )
         self.items: tuple[Item, ...] = declared(self.inventory)
         self.evidence = Evidence(())
         self._judged: dict[str, judge.Judged] = {}

@@ -79,6 +79,7 @@ def _settings(config: pytest.Config) -> Settings:
         sources=tuple(map(str, sources)) or ("inventories/local.yml",),
         limit=tuple(get("limit") or ()),
         vault=(*get("vault_id"), *get("vault_password_file")),
+        connection=get("connection", default=None),
         options=_options(config),
         connect_timeout=get("connect_timeout"),
         replay=get("evidence"),

@@ -17,6 +17,8 @@ import jsonschema
 
 from whyrefused import report
 
+from . import paths
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -96,5 +98,10 @@ def environment() -> dict[str, str]:
     """Which environment has an operator who has set nothing? The machine's, without what steers any of the tools."""
     steers = re.compile(r"(PYTEST|ANSIBLE|SSH|WHYREFUSED)_|.*_proxy$", re.IGNORECASE)
     kept = {name: value for name, value in os.environ.items() if not steers.match(name)}
-    # ansible-inventory is found beside the interpreter, as after `make audit`.
-    return {**kept, "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # many runs of the same modules: compiling them each time is half of one
+    return {
+        **kept,
+        "PYTHONPYCACHEPREFIX": str(paths.cache() / "pycache"),
+        # ansible-inventory is found beside the interpreter, as after `make audit`.
+        "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
+    }

@@ -35,8 +35,10 @@ pytestmark = [
 ]
 
 NAME = f"wrfw-{os.getpid()}"
-CLIENTS = {4: ("10.77.0.1", "10.77.0.2", "10.77.1.3", "10.77.9.4"),
-           6: ("2001:db8:77::1", "2001:db8:77::2", "2001:db8:77:1::3")}  # fmt: skip
+CLIENTS = {
+    4: ("10.77.0.1", "10.77.0.2", "10.77.1.3", "10.77.9.4"),
+    6: ("2001:db8:77::1", "2001:db8:77::2", "2001:db8:77:1::3"),
+}
 SERVER = {4: "10.77.0.10", 6: "2001:db8:77::10"}
 PORTS = (80, 81, 82, 8080)
 
@@ -50,8 +52,8 @@ print("ready", flush=True)
 time.sleep(3600)
 """
 
-# Reads one JSON line of [version, source, destination, source port, port], ...; sends a SYN for each and answers one line
-# with what came back for each source port.
+# Reads one JSON line of [version, source, destination, source port, port], ...; sends a SYN for each and answers one
+# line with what came back for each source port.
 PROBER = r"""
 import json, select, socket, struct, sys, time
 
@@ -113,11 +115,21 @@ for line in sys.stdin:
     print(json.dumps(seen), flush=True)
 """
 
-ICMP = {"icmp 0": "icmp net-unreachable", "icmp 1": "icmp host-unreachable", "icmp 2": "icmp prot-unreachable",
-        "icmp 3": "icmp port-unreachable", "icmp 9": "icmp net-prohibited", "icmp 10": "icmp host-prohibited",
-        "icmp 13": "icmp admin-prohibited", "icmpv6 0": "icmpv6 no-route", "icmpv6 1": "icmpv6 admin-prohibited",
-        "icmpv6 3": "icmpv6 addr-unreachable", "icmpv6 4": "icmpv6 port-unreachable", "icmpv6 5": "icmpv6 policy-fail",
-        "icmpv6 6": "icmpv6 reject-route"}  # fmt: skip
+ICMP = {
+    "icmp 0": "icmp net-unreachable",
+    "icmp 1": "icmp host-unreachable",
+    "icmp 2": "icmp prot-unreachable",
+    "icmp 3": "icmp port-unreachable",
+    "icmp 9": "icmp net-prohibited",
+    "icmp 10": "icmp host-prohibited",
+    "icmp 13": "icmp admin-prohibited",
+    "icmpv6 0": "icmpv6 no-route",
+    "icmpv6 1": "icmpv6 admin-prohibited",
+    "icmpv6 3": "icmpv6 addr-unreachable",
+    "icmpv6 4": "icmpv6 port-unreachable",
+    "icmpv6 5": "icmpv6 policy-fail",
+    "icmpv6 6": "icmpv6 reject-route",
+}
 
 
 def run(*command: str, text: str | None = None, check: bool = True) -> str:
@@ -146,9 +158,14 @@ class Kernel:
                     extra = ["nodad"] if version == 6 else []
                     length = "16" if version == 4 else "48"
                     run("ip", "-n", name, "addr", "add", f"{address}/{length}", "dev", "eth0", *extra)
-            # Generic receive would hold back nothing, but ICMP errors are limited to one a second per target by default.
-            limits = ("net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000",
-                      "net.ipv4.icmp_msgs_burst=100000", "net.ipv4.conf.all.rp_filter=0")  # fmt: skip
+            # ICMP errors are limited to one a second per target by default.
+            limits = (
+                "net.ipv4.icmp_ratelimit=0",
+                "net.ipv6.icmp.ratelimit=0",
+                "net.ipv4.icmp_msgs_per_sec=100000",
+                "net.ipv4.icmp_msgs_burst=100000",
+                "net.ipv4.conf.all.rp_filter=0",
+            )
             for limit in limits:
                 run("ip", "netns", "exec", name, "sysctl", "-qw", limit, check=False)
             run("ip", "-n", name, "link", "set", "eth0", "up")
@@ -159,9 +176,11 @@ class Kernel:
         self.prober = self._start(self.client, PROBER, "eth0")
 
     def _introduce(self) -> None:
-        """Tell each end the other's hardware address: ARP and neighbour discovery are slow, and the rules may drop them."""
-        ends = {name: json.loads(run("ip", "-j", "-n", name, "link", "show", "eth0"))[0]["address"]
-                for name in (self.client, self.server)}  # fmt: skip
+        """Tell each end the other's hardware address: finding it is slow, and the rules may forbid it."""
+        ends = {
+            name: json.loads(run("ip", "-j", "-n", name, "link", "show", "eth0"))[0]["address"]
+            for name in (self.client, self.server)
+        }
         there = {self.client: [SERVER[4], SERVER[6]], self.server: [*CLIENTS[4], *CLIENTS[6]]}
         for name, other in ((self.client, self.server), (self.server, self.client)):
             for address in there[name]:
@@ -189,8 +208,10 @@ class Kernel:
 
     def texts(self) -> tuple[str, dict[str, str]]:
         """Print the rules as a host would."""
-        saves = {name: self.inside(name) for name in ("iptables-save", "ip6tables-save", "iptables-legacy-save",
-                                                      "ip6tables-legacy-save")}  # fmt: skip
+        saves = {
+            name: self.inside(name)
+            for name in ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
+        }
         saves["ipset save"] = self.inside("ipset", "save")
         return self.inside("nft", "-j", "list", "ruleset"), saves
 
@@ -262,8 +283,7 @@ class Nft:
             self.targets = reach[at + 1 :]
             body.append(f"chain {chain} {{\n{self.rules(3)}\n}}")
         self.targets = reach
-        for number in range(self.rng.randint(1, 3)):
-            body.append(self.base(f"b{number}"))
+        body.extend(self.base(f"b{number}") for number in range(self.rng.randint(1, 3)))
         # Maps may name chains, so chains stand before them; nft takes forward references within one table.
         return f"table {family} {name} {{\n" + "\n".join(body) + "\n}"
 
@@ -278,8 +298,7 @@ class Nft:
             kind, hook, priority = "nat", "prerouting", -100
         policy = "accept" if kind == "nat" else self.rng.choice(("accept", "accept", "drop"))
         self.nat, self.raw = kind == "nat", priority == -300
-        reject, self.can_reject = None, kind != "nat"
-        del reject
+        self.can_reject = kind != "nat"
         # Neighbour discovery is not a connection; without it nothing arrives.
         first = "meta l4proto ipv6-icmp accept" if self.family != "ip" and kind != "nat" else ""
         rules = self.rules(5) if kind != "nat" else "\n".join(self.nat_rule() for _ in range(3))
@@ -314,8 +333,12 @@ class Nft:
             kind, elements = "ports", ", ".join(self.rng.sample(("80", "81", "82-90", "443"), 2))
             return f"set {name} {{ type inet_service; flags interval; elements = {{ {elements} }}\n}}", kind
         version = 4 if number == 1 else 6
-        elements = ", ".join({4: self.rng.sample(("10.77.0.1", "10.77.0.2-10.77.0.9", "10.77.1.0/24"), 2),
-                              6: self.rng.sample(("2001:db8:77::1", "2001:db8:77:1::/64", "2001:db8:9::/48"), 2)}[version])  # fmt: skip
+        elements = ", ".join(
+            {
+                4: self.rng.sample(("10.77.0.1", "10.77.0.2-10.77.0.9", "10.77.1.0/24"), 2),
+                6: self.rng.sample(("2001:db8:77::1", "2001:db8:77:1::/64", "2001:db8:9::/48"), 2),
+            }[version]
+        )
         return (
             f"set {name} {{ type ipv{version}_addr; flags interval; elements = {{ {elements} }}\n}}",
             f"addresses{version}",
@@ -345,28 +368,78 @@ class Nft:
         if kind < 8:
             return f"{word} saddr {sign}{self.sets[f'addresses{version}']}"
         if kind < 10:
-            return f"tcp dport {sign}{self.rng.choice(('80', '81-90', '82', '{ 80, 82 }', '{ 70-81 }', self.sets['ports']))}"
+            ports = ("80", "81-90", "82", "{ 80, 82 }", "{ 70-81 }", self.sets["ports"])
+            return f"tcp dport {sign}{self.rng.choice(ports)}"
         if kind == 10:
             return f"tcp dport {self.rng.choice(('<', '>', '<=', '>='))} 81"
         if kind == 11:
-            return self.rng.choice(("ct state new", "ct state established,related", "ct state != new", "ct state { new, untracked }",
-                                    "ct state invalid", "ct state untracked", "ct status dnat", "ct direction original",
-                                    "ct state ! new", "ct mark 0", "ct status ! dnat", "ct state vmap { invalid : drop }"))  # fmt: skip
+            return self.rng.choice(
+                (
+                    "ct state new",
+                    "ct state established,related",
+                    "ct state != new",
+                    "ct state { new, untracked }",
+                    "ct state invalid",
+                    "ct state untracked",
+                    "ct status dnat",
+                    "ct direction original",
+                    "ct state ! new",
+                    "ct mark 0",
+                    "ct status ! dnat",
+                    "ct state vmap { invalid : drop }",
+                )
+            )
         if kind == 12:
-            return self.rng.choice(('iifname "eth0"', 'iifname "lo"', 'iifname != "eth0"', 'iifname "eth*"', 'iif != "lo"',
-                                    'iifname { "eth0", "x*" }', 'oifname "eth0"', 'oifname != "eth0"'))  # fmt: skip
+            return self.rng.choice(
+                (
+                    'iifname "eth0"',
+                    'iifname "lo"',
+                    'iifname != "eth0"',
+                    'iifname "eth*"',
+                    'iif != "lo"',
+                    'iifname { "eth0", "x*" }',
+                    'oifname "eth0"',
+                    'oifname != "eth0"',
+                )
+            )
         if kind == 13:
-            return self.rng.choice(("meta l4proto tcp", "meta l4proto { tcp, udp } th dport 80", "meta nfproto ipv4", "meta l4proto udp",
-                                    "meta nfproto ipv6", "meta pkttype host", "meta l4proto != tcp", "udp dport != 80"))  # fmt: skip
+            return self.rng.choice(
+                (
+                    "meta l4proto tcp",
+                    "meta l4proto { tcp, udp } th dport 80",
+                    "meta nfproto ipv4",
+                    "meta l4proto udp",
+                    "meta nfproto ipv6",
+                    "meta pkttype host",
+                    "meta l4proto != tcp",
+                    "udp dport != 80",
+                )
+            )
         if kind == 14:
-            return self.rng.choice(("tcp flags syn", "tcp flags & (fin|syn|rst|ack) == syn", "tcp flags & (fin|syn|rst|ack) != syn",
-                                    "tcp flags != syn", "tcp flags syn,ack", "tcp flags ! ack", "tcp flags { syn, ack }"))  # fmt: skip
+            return self.rng.choice(
+                (
+                    "tcp flags syn",
+                    "tcp flags & (fin|syn|rst|ack) == syn",
+                    "tcp flags & (fin|syn|rst|ack) != syn",
+                    "tcp flags != syn",
+                    "tcp flags syn,ack",
+                    "tcp flags ! ack",
+                    "tcp flags { syn, ack }",
+                )
+            )
         if kind == 15:
             return self.rng.choice(("meta mark 0", "meta mark 5", "meta mark & 0xf == 5", "meta mark != 0"))
         if kind == 16 and version == 4:
-            return self.rng.choice(("ip saddr . tcp dport { 10.77.0.1 . 80, 10.77.0.0/24 . 81-82 }", "ip daddr . tcp dport { 10.77.0.10 . 80 }",
-                                    "ip saddr & 255.255.0.255 == 10.77.0.1", "ip protocol tcp", "ip daddr 10.77.0.10",
-                                    "ip frag-off & 0x1fff != 0"))  # fmt: skip
+            return self.rng.choice(
+                (
+                    "ip saddr . tcp dport { 10.77.0.1 . 80, 10.77.0.0/24 . 81-82 }",
+                    "ip daddr . tcp dport { 10.77.0.10 . 80 }",
+                    "ip saddr & 255.255.0.255 == 10.77.0.1",
+                    "ip protocol tcp",
+                    "ip daddr 10.77.0.10",
+                    "ip frag-off & 0x1fff != 0",
+                )
+            )
         if kind == 17 and self.family != "ip6":
             return self.rng.choice(
                 (
@@ -422,11 +495,10 @@ class Iptables:
     def ruleset(self) -> str:
         """Write some tables."""
         tables = [self.table("filter", "INPUT")]
-        for name in ("raw", "mangle"):
-            if self.rng.random() < 0.3:
-                tables.append(self.table(name, "PREROUTING"))
+        tables.extend(self.table(name, "PREROUTING") for name in ("raw", "mangle") if self.rng.random() < 0.3)
         if self.rng.random() < 0.3:
-            rule = f"-A PREROUTING {self.match()} -p tcp -m tcp --dport {self.rng.choice(PORTS[:3])} -j REDIRECT --to-ports {self.rng.choice(PORTS)}"
+            ports = f"--dport {self.rng.choice(PORTS[:3])} -j REDIRECT --to-ports {self.rng.choice(PORTS)}"
+            rule = f"-A PREROUTING {self.match()} -p tcp -m tcp {ports}"
             tables.append(f"*nat\n:PREROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n")
         return "".join(tables)
 
@@ -445,25 +517,45 @@ class Iptables:
         """Write some matches."""
         not_ = self.rng.choice(("", "", "! "))
         if self.version == 4:
-            sources = [f"{not_}-s 10.77.0.1", f"{not_}-s 10.77.0.0/24", "-s 10.77.0.1/255.255.0.255", f"-m iprange {not_}--src-range 10.77.0.2-10.77.1.3",
-                       f"-m set {not_}--match-set four src", f"-m set {not_}--match-set fourport src,dst"]  # fmt: skip
+            sources = [
+                f"{not_}-s 10.77.0.1",
+                f"{not_}-s 10.77.0.0/24",
+                "-s 10.77.0.1/255.255.0.255",
+                f"-m iprange {not_}--src-range 10.77.0.2-10.77.1.3",
+                f"-m set {not_}--match-set four src",
+                f"-m set {not_}--match-set fourport src,dst",
+            ]
         else:
             sources = [f"{not_}-s 2001:db8:77::1", f"{not_}-s 2001:db8:77::/64", f"-m set {not_}--match-set six src"]
         others = [
-            f"-p tcp -m tcp {not_}--dport 80", f"-p tcp -m tcp {not_}--dport 80:81", f"-p tcp -m multiport {not_}--dports 80,82:90",
-            "-p udp -m udp --dport 80", f"{not_}-p tcp", f"{not_}-i eth0", "-i eth+", f"{not_}-i lo",
-            f"-m conntrack {not_}--ctstate NEW", "-m conntrack --ctstate RELATED,ESTABLISHED", "-m conntrack --ctstate INVALID",
-            f"-m conntrack {not_}--ctstate DNAT", "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN", f"-p tcp -m tcp {not_}--syn",
-            f"-m mark {not_}--mark 5", "-m mark --mark 0x5/0xf", f"-m addrtype {not_}--dst-type LOCAL", "-m comment --comment \"it's \\\"so\\\"\"",
-            "-m conntrack --ctstate UNTRACKED", f"-p tcp -m multiport {not_}--ports 82", f"-m pkttype {not_}--pkt-type unicast",
-        ]  # fmt: skip
+            f"-p tcp -m tcp {not_}--dport 80",
+            f"-p tcp -m tcp {not_}--dport 80:81",
+            f"-p tcp -m multiport {not_}--dports 80,82:90",
+            "-p udp -m udp --dport 80",
+            f"{not_}-p tcp",
+            f"{not_}-i eth0",
+            "-i eth+",
+            f"{not_}-i lo",
+            f"-m conntrack {not_}--ctstate NEW",
+            "-m conntrack --ctstate RELATED,ESTABLISHED",
+            "-m conntrack --ctstate INVALID",
+            f"-m conntrack {not_}--ctstate DNAT",
+            "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN",
+            f"-p tcp -m tcp {not_}--syn",
+            f"-m mark {not_}--mark 5",
+            "-m mark --mark 0x5/0xf",
+            f"-m addrtype {not_}--dst-type LOCAL",
+            '-m comment --comment "it\'s \\"so\\""',
+            "-m conntrack --ctstate UNTRACKED",
+            f"-p tcp -m multiport {not_}--ports 82",
+            f"-m pkttype {not_}--pkt-type unicast",
+        ]
         pool = sources * 2 + others
         first, second = self.rng.sample(pool, 2)
         if (
             ("-p " in first and "-p " in second)
             or first.split()[0:2] == second.split()[0:2]
-            or "-s" in first
-            and "-s" in second
+            or ("-s" in first and "-s" in second)
         ):
             second = ""
         if (
@@ -483,8 +575,16 @@ class Iptables:
         if table == "raw":
             options += ["CT --notrack"]
         if table == "filter":
-            codes = {4: ("icmp-host-unreachable", "icmp-admin-prohibited", "icmp-port-unreachable", "icmp-net-prohibited", "icmp-proto-unreachable"),
-                     6: ("icmp6-adm-prohibited", "icmp6-addr-unreachable", "icmp6-port-unreachable", "icmp6-no-route")}[self.version]  # fmt: skip
+            codes = {
+                4: (
+                    "icmp-host-unreachable",
+                    "icmp-admin-prohibited",
+                    "icmp-port-unreachable",
+                    "icmp-net-prohibited",
+                    "icmp-proto-unreachable",
+                ),
+                6: ("icmp6-adm-prohibited", "icmp6-addr-unreachable", "icmp6-port-unreachable", "icmp6-no-route"),
+            }[self.version]
             options += [f"REJECT --reject-with {self.rng.choice(codes)}", "REJECT"]
             if "-p tcp" in match and "! -p" not in match:
                 options += ["REJECT --reject-with tcp-reset"] * 2
@@ -568,10 +668,11 @@ def test_the_kernel_agrees(kernel: Kernel) -> None:
             elif not agrees(trace, answer):
                 disagreements += 1
                 step = trace.decided
-                found.append(f"case {case}: {packet.source} -> {packet.port}: {answer}, not {trace.verdict} {trace.how} "
-                             f"{trace.redirected} by {step and (step.place, step.rule)}\n{text}")  # fmt: skip
+                told = f"{answer}, not {trace.verdict} {trace.how} {trace.redirected}"
+                who = step and (step.place, step.rule)
+                found.append(f"case {case}: {packet.source} -> {packet.port}: {told} by {who}\n{text}")
     if path := os.environ.get("FIREWALL_FOUND"):
         Path(path).write_text("\n\n".join(found), encoding="utf-8")
-    print(f"cases {count} disagreements {disagreements} cannot-tell {untold}")
+    sys.stdout.write(f"cases {count} disagreements {disagreements} cannot-tell {untold}\n")
     assert not found, "\n\n".join(found[:3])
     assert untold <= MOST_CANNOT_TELL * count

@@ -38,9 +38,8 @@ def test_installed_checks_run(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     inventory = tmp_path / "hosts.yml"
-    inventory.write_text(
-        "all: {hosts: {here: {ansible_connection: local}}, vars: {expect: {resolves: {localhost: [127.0.0.0/8, '::1/128']}}}}"
-    )
+    expect = "{resolves: {localhost: [127.0.0.0/8, '::1/128']}}"
+    inventory.write_text(f"all: {{hosts: {{here: {{ansible_connection: local}}}}, vars: {{expect: {expect}}}}}")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "whyrefused.checks"]
     environment = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run(

@@ -37,7 +37,7 @@ def loads(path: str) -> dict[str, Reply]:
         return {name: _read(name, entry) for name, entry in kept["hosts"].items()}
     except OSError as error:
         raise BadInput(Problem(file=path, message=f"saved evidence cannot be read: {error.strerror}")) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadInput(Problem(file=path, message="is not evidence saved with --save-evidence")) from error
 
 

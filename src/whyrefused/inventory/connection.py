@@ -115,11 +115,11 @@ class Reading:
 
     def kind(self, host: str) -> Kind:
         """By which of testinfra's ways is the host reached?"""
-        name, value = self.value(("ansible_connection",))
-        if value is None:
-            # The machine that runs pytest, unless the inventory says where else its sshd is.
-            elsewhere = any(name in self.view for name in (*HOST, *PORT))
-            return "local" if host == "localhost" and not elsewhere else "ssh"
+        name, value = self.value(("ansible_connection",), "ANSIBLE_TRANSPORT")
+        # The machine that runs pytest, unless the inventory says where else its sshd is.
+        here = host == "localhost" and not any(name in self.view for name in (*HOST, *PORT))
+        if value is None or (here and name == "ANSIBLE_TRANSPORT"):
+            return "local" if here else "ssh"
         short = str(value)
         for collection in COLLECTIONS:
             short = short.removeprefix(collection)
