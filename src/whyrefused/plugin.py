@@ -6,6 +6,7 @@ check that is collected.
 
 from __future__ import annotations
 
+import argparse
 import base64
 import inspect
 import pickle
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from whyrefused.audit import Audit, Verdicts
     from whyrefused.records import Outcome, Run, Seen
@@ -42,15 +43,28 @@ class State:
         self.shared: str | None = None
 
 
+def _positive(kind: type[float]) -> Callable[[str], float]:
+    """A number above 0; what is none is a usage error."""
+
+    def read(text: str) -> float:
+        number = kind(text)
+        if not 0 < number < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return number
+
+    read.__name__ = "number"
+    return read
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Our options; testinfra's and pytest-html's mean here what they mean there."""
     group = parser.getgroup("whyrefused", "why was the connection refused?")
     add = group.addoption
     add("--inventory", action="append", metavar="PATH", help="Ansible inventory; may be given again")
     add("--limit", action="append", metavar="PATTERN", help="Ansible host pattern: only these hosts")
-    add("--forks", type=int, metavar="N", help="hosts visited at once (32)")
-    add("--connect-timeout", type=float, default=4.0, metavar="S", help="seconds for one TCP connect of a path (4)")
-    add("--host-timeout", type=float, default=60.0, metavar="S", help="seconds that one host may take in all (60)")
+    add("--forks", type=_positive(int), metavar="N", help="hosts visited at once (32)")
+    add("--connect-timeout", type=_positive(float), default=4.0, metavar="S", help="seconds for one TCP connect of a path (4)")
+    add("--host-timeout", type=_positive(float), default=60.0, metavar="S", help="seconds that one host may take in all (60)")
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
     add("--evidence", metavar="FILE", help="judge saved evidence; no connection is made")

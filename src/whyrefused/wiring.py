@@ -16,7 +16,7 @@ from whyrefused.audit import PUBLIC, Audit, Settings, finished
 from whyrefused.causes import registry
 from whyrefused.collect.visit import Options
 from whyrefused.judge import Question
-from whyrefused.records import BadInput
+from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,6 +73,9 @@ def _audit(state: State) -> Audit | None:
 
 def _settings(config: pytest.Config) -> Settings:
     get = config.getoption
+    both = get("inventory") and _of_testinfra(config)
+    if both and both != list(get("inventory")):
+        raise BadInput(Problem(key="--inventory", message="and --ansible-inventory are given and differ: give one"))
     sources = get("inventory") or _of_testinfra(config) or _of_environment() or config.getini("whyrefused_inventory")
     worker = getattr(config, "workerinput", {})
     return Settings(
@@ -97,12 +100,19 @@ def _of_environment() -> list[str]:
     return [one for one in os.environ.get("ANSIBLE_INVENTORY", "").split(",") if one]
 
 
+def _forks_of_environment() -> int:
+    given = os.environ.get("ANSIBLE_FORKS") or "32"
+    if not given.isascii() or not given.isdigit() or int(given) < 1:
+        raise BadInput(Problem(key="ANSIBLE_FORKS", message=f"{given!r} is not a number of hosts above 0"))
+    return int(given)
+
+
 def _options(config: pytest.Config) -> Options:
     get = config.getoption
-    forks = get("forks") or int(os.environ.get("ANSIBLE_FORKS") or 32)
+    forks = get("forks") or _forks_of_environment()
     environment = os.environ
     return Options(
-        forks=max(1, forks),
+        forks=forks,
         host_timeout=get("host_timeout"),
         ssh=ssh.Settings(
             ssh_config=get("ssh_config", default=None),
