@@ -16,8 +16,8 @@ def look(declared: FirewallItem, evidence: Evidence) -> Seen:
     """What do the rules do with a new connection from the source? A verdict that cannot be told is *could not look*."""
     host = evidence[declared.host]
     found = verdicts.of_item(evidence, declared)
-    unclear = [one for one in found if one.trace.verdict == "cannot-tell"]
-    wrong = [one for one in found if one not in unclear and (one.trace.verdict == "accept") is not declared.let_in]
+    unclear = [one for one in found if one.answer == "cannot-tell"]
+    wrong = [one for one in found if one not in unclear and (one.answer == "accept") is not declared.let_in]
     if unclear and not wrong:
         raise CouldNotLook(f"{host.name}: {verdicts.words(unclear[0])}")
     shown = wrong or found
@@ -30,6 +30,6 @@ def look(declared: FirewallItem, evidence: Evidence) -> Seen:
 
 def test_firewall(declared: FirewallItem, seen: Seen) -> None:
     """Every part of the source is let in, or every part is refused, as declared."""
-    decided = [one for one in seen.value if one.trace.verdict != "cannot-tell"]
+    decided = [one for one in seen.value if one.answer != "cannot-tell"]
     assert decided
-    assert all((one.trace.verdict == "accept") is declared.let_in for one in decided)
+    assert all((one.answer == "accept") is declared.let_in for one in decided)

@@ -10,16 +10,15 @@ if TYPE_CHECKING:
 
 STRUCK = "***"
 
-# user:password@ of a URL, up to the last @ before the path ends; a word after password=, token: and their like.
-URL = re.compile(r"(?<=://)[^\s/?#]{1,4096}@")
+# user:password@ of a URL, up to the last @ of the word, for passwords hold / and @ that nobody wrote as %2F and %40; a
+# word after password=, token: and their like. Each pattern takes what it looked at, so time grows with the text only.
+URL = re.compile(r"(?<=://)[^\s\"<>]+")
 WORD = re.compile(
-    r"((?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key)[\"']?\s{0,3}[=:]\s{0,3})"
+    r"((?:password|passwd|passphrase|secret(?:[_-]?key)?|token|api[_-]?key|access[_-]?key)[\"']?\s{0,3}[=:]\s{0,3})"
     r"(\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}'|[^\s\"',;]{1,4096})",
     re.IGNORECASE,
 )
-KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,65536}?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
-)
+KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL)
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
@@ -28,5 +27,10 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
         if secret:
             text = text.replace(secret, STRUCK)
     text = KEY.sub(STRUCK, text)
-    text = URL.sub(f"{STRUCK}@", text)
+    text = URL.sub(_without_user, text)
     return WORD.sub(rf"\g<1>{STRUCK}", text)
+
+
+def _without_user(found: re.Match[str]) -> str:
+    _, at, host = found[0].rpartition("@")
+    return f"{STRUCK}@{host}" if at else host

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.firewall import Part, Trace
+    from whyrefused.firewall import Verdict as Answer
     from whyrefused.plan.items import FirewallItem
     from whyrefused.probes.listeners import Listener
     from whyrefused.records import Line
+
+
+SHOWN = 3  # sources named in a sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,18 @@ class Verdict:
     port: int
     packet: firewall.Packet
     trace: Trace
+
+    @property
+    def answer(self) -> Answer:
+        """Is it let in? Where only a rate or a number of connections hangs on it: while none of them is exceeded."""
+        if self.trace.verdict == "cannot-tell" and self.trace.quiet is not None:
+            return self.trace.quiet
+        return self.trace.verdict
+
+    @property
+    def refused(self) -> bool:
+        """Does a rule keep it out for certain?"""
+        return self.answer in {"reject", "drop"}
 
 
 def of_item(evidence: Evidence, item: FirewallItem) -> tuple[Verdict, ...]:
@@ -67,7 +83,7 @@ def for_listener(host: HostEvidence, listener: Listener) -> tuple[Verdict, ...]:
 
 def on_purpose(verdict: Verdict) -> bool:
     """Is the connection refused by a rule that names this very port?"""
-    return verdict.trace.verdict in {"reject", "drop"} and verdict.trace.names_port
+    return verdict.refused and verdict.trace.names_port
 
 
 def lines(host: HostEvidence, verdict: Verdict) -> tuple[Line, ...]:
@@ -79,11 +95,13 @@ def lines(host: HostEvidence, verdict: Verdict) -> tuple[Line, ...]:
 def words(verdict: Verdict) -> str:
     """The verdict in one line."""
     trace, decided = verdict.trace, verdict.trace.decided
-    answer = {"accept": "lets in", "reject": f"rejects ({trace.how})", "drop": "drops"}.get(
-        trace.verdict, "cannot tell"
-    )
+    told = {"accept": "lets in", "reject": f"rejects ({trace.how})", "drop": "drops"}
+    answer = told.get(verdict.answer, "cannot tell")
     by = f": {decided.rule}" if decided else ("" if trace.why else ": no rule says otherwise")
-    return f"{answer} {', '.join(verdict.sources[:3])}{' …' if len(verdict.sources) > 3 else ''}{by}{trace.why and ': ' + trace.why}"  # noqa: E501, PLR2004 - a sentence
+    who = ", ".join(verdict.sources[:SHOWN]) + (" …" if len(verdict.sources) > SHOWN else "")
+    if trace.why:
+        by = f", while no limit is exceeded: {trace.why}" if verdict.answer != "cannot-tell" else f": {trace.why}"
+    return f"{answer} {who}{by}"
 
 
 def _sources(evidence: Evidence, item: FirewallItem) -> Iterator[tuple[str, int]]:
@@ -138,7 +156,7 @@ def _judge(host: HostEvidence, source: str, destination: Address, protocol: str,
     own = frozenset(str(each.address) for each in host.addresses)
     packet = firewall.Packet(
         protocol=protocol,
-        source=("0.0.0.0/0" if destination.version == V4 else "::/0") if source == "any" else source,
+        source=source,
         destination=str(destination),
         port=port,
         interface="lo" if source in own else host.interface_of(destination),

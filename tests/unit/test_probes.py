@@ -76,9 +76,9 @@ def test_case(name: str) -> None:
         assert expected["found"] == ("as printed" if found == frame.text else found)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "found" in case(name)[1]])
+@pytest.mark.parametrize("name", [name for name in CASES if "found" in case(name)[1] and not name.startswith("dials/")])
 def test_quotes(name: str) -> None:
-    """Every line of evidence is the host's own."""
+    """Every line of evidence is the host's own. What the dialers print are numbers, told in words by their parser."""
     frame, _ = case(name)
     printed = " ".join(frame.text.split())
     for line in quoted(registry()[name.partition("/")[0]].parse(frame)):

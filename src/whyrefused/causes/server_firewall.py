@@ -38,7 +38,7 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
         return excluded("a firewall keeps no program from running or listening")
     try:
         if isinstance(case.item, FirewallItem):
-            wrong = [one for one in case.seen.value if one.trace.verdict in {"reject", "drop"}]
+            wrong = [one for one in case.seen.value if one.refused]
             return _proven(case, host, wrong) if wrong else unknown("no rule refuses it")
         return _path(case, host)
     except CouldNotLook as miss:
@@ -75,7 +75,7 @@ def _judged(case: Case, host: HostEvidence, found: tuple[Verdict, ...]) -> Rulin
 
 
 def _symptom(verdict: Verdict) -> str:
-    if verdict.trace.verdict == "drop":
+    if verdict.answer == "drop":
         return "timed-out"
     # EACCES is what an IPv6 client gets for "administratively prohibited".
     return {"EACCES": "unreachable"}.get(verdict.trace.errno) or SYMPTOMS.get(verdict.trace.errno, "unreachable")
@@ -104,9 +104,7 @@ def _by_icmp(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
 
 def _proven(case: Case, host: HostEvidence, refusing: list[Verdict]) -> Ruling:
     first = refusing[0]
-    variant = (
-        "drop" if first.trace.verdict == "drop" else f"reject-{'tcp-reset' if 'reset' in first.trace.how else 'icmp'}"
-    )
+    variant = "drop" if first.answer == "drop" else f"reject-{'tcp-reset' if 'reset' in first.trace.how else 'icmp'}"
     return Ruling(
         answer="proven",
         because=f"the firewall {verdicts.words(first)}",

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from whyrefused.firewall.fix import fix
 from whyrefused.firewall.load import load
-from whyrefused.firewall.model import Packet, Part, Ruleset, Step, Trace, Unreadable
+from whyrefused.firewall.model import Packet, Part, Ruleset, Step, Trace, Unreadable, Verdict
 from whyrefused.firewall.verdict import judge, judge_all
 
-__all__ = ["Packet", "Part", "Ruleset", "Step", "Trace", "Unreadable", "fix", "judge", "judge_all", "load"]
+__all__ = ["Packet", "Part", "Ruleset", "Step", "Trace", "Unreadable", "Verdict", "fix", "judge", "judge_all", "load"]

@@ -128,6 +128,8 @@ def _number(text: str) -> float | None:
 def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
     entered = _number(block.get("ActiveEnterTimestampMonotonic", ""))
     up = uptime - entered / 1e6 if uptime is not None and entered else None
+    if up is not None and up < 0:  # two clocks: a container may have an uptime of its own (lxcfs)
+        up = None
     return Unit(
         name=name,
         id=block["Id"],

@@ -1,0 +1,81 @@
+"""Saved evidence is what the hosts said, to the byte; what is not saved evidence is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whyrefused.collect.saved import SCHEMA, dumps, loads
+from whyrefused.records import BadInput, Frame, Missing, Reply
+
+TEXT = st.text(st.characters(codec=None), max_size=60)
+FRAME = st.builds(Frame, text=TEXT, status=st.integers(0, 255)) | st.builds(Missing, TEXT)
+REPLIES = st.dictionaries(
+    st.text(min_size=1, max_size=9).filter(lambda name: name.isprintable()),
+    st.tuples(st.dictionaries(st.sampled_from(["nft", "units", "x"]), FRAME), st.none() | TEXT),
+    max_size=4,
+).map(lambda hosts: [Reply(host=name, frames=frames, unreached=why) for name, (frames, why) in hosts.items()])
+
+
+def told(reply: Reply) -> tuple[object, ...]:
+    """A reply as values that can be compared."""
+    frames = {name: frame.why if isinstance(frame, Missing) else (frame.text, frame.status) for name, frame in reply.frames.items()}
+    return reply.host, frames, reply.unreached
+
+
+@given(REPLIES)
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, replies: list[Reply]) -> None:
+    """What is read back is what was kept, invalid UTF-8 and all; kept again it is the same text."""
+    path = tmp_path_factory.mktemp("saved") / "evidence.json"
+    path.write_text(dumps(replies), encoding="ascii")
+    kept = loads(str(path))
+    assert {reply.host: told(reply) for reply in replies} == {name: told(reply) for name, reply in kept.items()}
+    assert path.read_text() == dumps(kept.values())
+
+
+def test_order_does_not_matter() -> None:
+    """Two runs that saw the same write the same."""
+    hosts = [Reply(host=name, frames={}) for name in "ab"]
+    assert dumps(hosts) == dumps(reversed(hosts))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "7", '"x"', "{}", '{"schema": 1}', f'{{"schema": "{SCHEMA}"}}',
+     f'{{"schema": "{SCHEMA}", "hosts": []}}', f'{{"schema": "{SCHEMA}", "hosts": {{"a": 1}}}}',
+     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{}}}}}}}}',
+     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": 1}}, "unreached": null}}}}}}',
+     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": {{"text": ""}}}}, "unreached": null}}}}}}',
+     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": {{"text": "", "status": "y"}}}}, "unreached": null}}}}}}',
+     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": {{"text": "", "status": 1e999}}}}, "unreached": null}}}}}}',
+     "[" * 100_000, '{"schema": "\\ud800"}'],
+    ids=lambda text: text[-60:] or "empty",
+)  # fmt: skip
+def test_refused(tmp_path: Path, text: str) -> None:
+    """A file that is something else is bad input, naming the file."""
+    (tmp_path / "evidence.json").write_text(text)
+    with pytest.raises(BadInput) as refused:
+        loads(str(tmp_path / "evidence.json"))
+    assert str(tmp_path / "evidence.json") == refused.value.problems[0].file
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "saved evidence cannot be read: No such file or directory"),
+        (lambda path: path.mkdir(), "saved evidence cannot be read: Is a directory"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "is not evidence saved with --save-evidence"),
+        (lambda path: path.write_text('{"schema": "whyrefused/evidence/9"}'), "is 'whyrefused/evidence/9', not 'whyrefused"),
+    ],
+    ids=["absent", "folder", "bytes", "another schema"],
+)
+def test_reason(tmp_path: Path, make: object, words: str) -> None:
+    """The reason is told."""
+    path = tmp_path / "evidence.json"
+    make(path)  # type: ignore[operator] - one of the above
+    with pytest.raises(BadInput) as refused:
+        loads(str(path))
+    assert words in str(refused.value)
