@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fcntl
+import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from whyrefused import judge
 from whyrefused.collect import saved
 from whyrefused.collect.fleet import collect
 from whyrefused.evidence import Evidence
-from whyrefused.inventory import load
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
 from whyrefused.records import Reply, Run
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from whyrefused.collect.visit import Options
     from whyrefused.plan.items import Item
     from whyrefused.records import Finding, Inventory, Outcome, Result
+    from whyrefused.script import Asked
 
 PRIVATE, PUBLIC = 0o600, 0o644
-REPLIES = "replies.json"
+REPLIES, NOTES = "replies.json", "notes.json"
+
+Visited = tuple[dict[str, Reply], tuple[str, ...]]
+"""What the hosts answered, by host, and what the reader must know of the visit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the command line and the configuration say."""
 
-    sources: tuple[str, ...]
-    limit: tuple[str, ...] = ()
-    vault: tuple[str, ...] = ()
-    connection: str | None = None  # of hosts that have none of their own (testinfra's --connection)
     options: Options
     connect_timeout: float = 4.0
     replay: str | None = None  # judge this saved evidence, connect to nobody
@@ -58,11 +58,6 @@ class Verdicts:
     notes: tuple[str, ...] = field(default=())
 
 
-def _environment(settings: Settings) -> Mapping[str, str]:
-    """The environment as the inventory is to see it: what the command line says stands before a variable of Ansible."""
-    return {**os.environ, **({"ANSIBLE_TRANSPORT": settings.connection} if settings.connection else {})}
-
-
 def now() -> str:
     """What time is it? ISO 8601, UTC."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -71,12 +66,10 @@ def now() -> str:
 class Audit:
     """The inventory, its items, and what the hosts said."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, inventory: Inventory) -> None:
         self.settings = settings
         self.started = now()
-        self.inventory: Inventory = load(
-            settings.sources, limit=settings.limit, vault=settings.vault, environ=_environment(settings)
-        )
+        self.inventory = inventory
         self.items: tuple[Item, ...] = declared(self.inventory)
         self.evidence = Evidence(())
         self._judged: dict[str, judge.Judged] = {}
@@ -123,28 +116,33 @@ class Audit:
             notes=(*self.inventory.warnings, *notes),
         )
 
-    def _replies(self, items: Sequence[Item]) -> tuple[dict[str, Reply], tuple[str, ...]]:
+    def _replies(self, items: Sequence[Item]) -> Visited:
         asked = questions(self.inventory, items, self.settings.connect_timeout)
         if self.settings.replay:
             kept = saved.loads(self.settings.replay)
             missing = "not in the saved evidence"
             return {name: kept.get(name) or Reply(host=name, frames={}, unreached=missing) for name in asked}, ()
         if self.settings.shared:
-            return _once(Path(self.settings.shared), lambda: collect(self.inventory, asked, self.settings.options)), ()
+            return _once(Path(self.settings.shared), lambda: self._visit(asked))
+        return self._visit(asked)
+
+    def _visit(self, asked: Mapping[str, Mapping[str, Asked]]) -> Visited:
+        """What the hosts answer now, kept in a file where that is wanted."""
         replies, notes = collect(self.inventory, asked, self.settings.options)
         if self.settings.save:
             write(Path(self.settings.save), saved.dumps(replies.values()), PRIVATE)
         return replies, notes
 
 
-def _once(folder: Path, visit: Callable[[], tuple[dict[str, Reply], tuple[str, ...]]]) -> dict[str, Reply]:
+def _once(folder: Path, visit: Callable[[], Visited]) -> Visited:
     """The replies of a visit that one of several processes makes and the others wait for."""
     with os.fdopen(os.open(folder / "lock", os.O_CREAT | os.O_RDWR, PRIVATE), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / REPLIES).exists():
-            replies, _ = visit()
+            replies, notes = visit()
+            write(folder / NOTES, json.dumps(notes), PRIVATE)
             write(folder / REPLIES, saved.dumps(replies.values()), PRIVATE)
-        return saved.loads(str(folder / REPLIES))
+        return saved.loads(str(folder / REPLIES)), tuple(json.loads((folder / NOTES).read_text()))
 
 
 def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Sequence[tuple[str, str, str]]) -> Run:

@@ -19,9 +19,10 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from concurrent.futures import Future
 
     from whyrefused.audit import Audit, Verdicts
-    from whyrefused.records import Outcome, Run, Seen
+    from whyrefused.records import Inventory, Outcome, Run, Seen
 
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "headroom", "forwards", "browses",
           "configured_in", "as")  # fmt: skip
@@ -34,6 +35,7 @@ class State:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.audit: Audit | None = None
+        self.reading: Future[Inventory] | None = None
         self.problem: str | None = None  # what is wrong with the inventory or the command line
         self.verdicts: Verdicts | None = None
         self.outcomes: dict[str, Outcome] = {}
@@ -117,6 +119,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[STATE] = State(config)
     for name in (*CHECKS, "paths"):
         config.addinivalue_line("markers", f"{name}: items of the check `{'connects' if name == 'paths' else name}`")
+    # The controller of pytest-xdist does not collect.
+    if config.getoption("inventory") and not config.option.help and config.getoption("dist", "no") == "no":
+        from whyrefused import opening  # noqa: PLC0415 - an audit is wanted
+
+        config.stash[STATE].reading = opening.begin(config)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,13 +18,19 @@ SS, PROC = "ss -Htulnpe", "/proc/net"
 
 
 def table(host: HostEvidence) -> tuple[tuple[Listener, ...], str]:
-    """Which sockets listen, and who said so? ss, or where it is not there the kernel's own table, which knows less."""
+    """Which sockets listen, and who said so? ss, or where it is not there the kernel's own table, which knows less.
+
+    Raises `CouldNotLook` where ss shows no socket at all and the kernel's table does not say so too.
+    """
     try:
-        return host.listeners, SS
+        rows = host.listeners
     except CouldNotLook as miss:
         if "not installed" not in miss.why:
             raise
         return tuple(_from_proc(entry) for entry in host.open_ports), PROC
+    if not rows and host.open_ports:
+        raise CouldNotLook(f"{host.name}: contradiction: ss shows no socket, but {host.open_ports[0].line}")
+    return rows, SS
 
 
 def _from_proc(entry: Entry) -> Listener:
@@ -81,8 +87,8 @@ def owner_words(listener: Listener) -> str:
 
 
 def socket_of(host: HostEvidence, unit: str) -> Unit | None:
-    """Which socket unit may hold this service's port? The one of the same name, where it is loaded."""
-    name = suffixed(unit).removesuffix(".service") + ".socket"
+    """Which socket unit may hold this unit's port? It itself, or the one of the same name, where that is loaded."""
+    name = unit if unit.endswith(".socket") else suffixed(unit).removesuffix(".service") + ".socket"
     try:
         found = host.unit(name)
     except CouldNotLook:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 Asked = tuple[str, ...]
 
-# LC_ALL=C makes ${#o} count bytes. A fragment's last line is its status and the token: where `head` cut, it is not there.
-# `all` is read to its end before it runs, so a script that arrives cut runs nothing.
+# LC_ALL=C makes ${#o} count bytes. A fragment's last line is its status and the token: where `head` cut, it is not
+# there. `all` is read to its end before it runs, so a script that arrives cut runs nothing.
 HEAD = r"""
 LC_ALL=C; export LC_ALL S
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; export PATH

@@ -25,7 +25,7 @@ def state(unit: Unit, socket: Unit | None) -> State:
     # A socket with Accept=yes starts instances of a template: there is no service of its own name (systemd.socket(5)).
     if socket is not None and socket.active == "active" and unit.active != "failed":
         return "running"
-    if unit.load == "not-found":
+    if unit.load == "not-found" and socket is None:
         return "absent"
     return "starting" if unit.active == "activating" else "stopped"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from whyrefused.audit import PUBLIC, Audit, Settings, finished
 from whyrefused.causes import registry
 from whyrefused.collect.visit import Options
 from whyrefused.judge import Question
+from whyrefused.opening import begin
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -62,7 +65,12 @@ def _audit(state: State) -> Audit | None:
     """The run of this process; made with the first check that is collected."""
     if state.audit is None and state.problem is None:
         try:
-            state.audit = Audit(_settings(state.config))
+            settings = _settings(state.config)
+            state.reading = state.reading or begin(state.config)
+            if not state.config.option.collectonly and not settings.replay:
+                # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
+                threading.Thread(target=ssh.warm_up, daemon=True).start()
+            state.audit = Audit(settings, state.reading.result())
         except BadInput as bad:
             state.problem = reports.terminal(str(bad))
             return None
@@ -73,31 +81,14 @@ def _audit(state: State) -> Audit | None:
 
 def _settings(config: pytest.Config) -> Settings:
     get = config.getoption
-    both = get("inventory") and _of_testinfra(config)
-    if both and both != list(get("inventory")):
-        raise BadInput(Problem(key="--inventory", message="and --ansible-inventory are given and differ: give one"))
-    sources = get("inventory") or _of_testinfra(config) or _of_environment() or config.getini("whyrefused_inventory")
     worker = getattr(config, "workerinput", {})
     return Settings(
-        sources=tuple(map(str, sources)) or ("inventories/local.yml",),
-        limit=tuple(get("limit") or ()),
-        vault=(*get("vault_id"), *get("vault_password_file")),
-        connection=get("connection", default=None),
         options=_options(config),
         connect_timeout=get("connect_timeout"),
         replay=get("evidence"),
         save=get("save_evidence"),
         shared=worker.get("whyrefused"),
     )
-
-
-def _of_testinfra(config: pytest.Config) -> list[str]:
-    given = config.getoption("ansible_inventory", default=None)
-    return [given] if given else []
-
-
-def _of_environment() -> list[str]:
-    return [one for one in os.environ.get("ANSIBLE_INVENTORY", "").split(",") if one]
 
 
 def _forks_of_environment() -> int:
@@ -149,6 +140,8 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     if audit is None or not questions:
         return
     audit.expect(questions)
+    # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
+    gc.freeze()
     _take_over_html(state)
     try:
         audit.run(questions, pytest.skip.Exception)

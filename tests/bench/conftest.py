@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from bench.standard import prepare
-
 from lab import Lab, unavailable
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ from bench.race import Contestant
 if TYPE_CHECKING:
     from lab import Lab
 
+# A checkout's own tools, not installed where whyrefused is: hypothesis loads itself at the end of every run, 75 ms.
+FOREIGN = ("-p", "no:hypothesispytest", "-p", "no:xdist")
 ROOT = Path(__file__).resolve().parents[2]
 FORKS = 32
 OURS, FLOOR, INSTALLED, TESTINFRA = (
@@ -35,7 +37,8 @@ def ours(lab: Lab, folder: Path, *more: str, rounds: int = 1, name: str = OURS) 
     """Who are we? The command of the README."""
     argv = (
         *(sys.executable, "-m", "pytest", f"--inventory={lab.folder / 'inventory.yml'}", "-o", f"cache_dir={folder}"),
-        *(f"--html={folder / 'report.html'}", "--self-contained-html", f"--findings={folder / 'findings.json'}", *more),
+        *(f"--html={folder / 'report.html'}", "--self-contained-html", f"--findings={folder / 'findings.json'}"),
+        *(*FOREIGN, *more),
     )
     return Contestant(name=name, argv=(*lab.inside, *argv), cwd=ROOT, environ=environ(folder), rounds=rounds)
 
@@ -59,7 +62,7 @@ def testinfra(lab: Lab, folder: Path) -> Contestant:
     configuration.write_text(f"[pytest]\npythonpath = {ROOT / 'tests'}\n")
     hosts = ",".join(f"paramiko://{host}" for host in lab.hosts)
     argv = (
-        *(sys.executable, "-m", "pytest", "-c", str(configuration), "-p", "no:whyrefused.plugin"),
+        *(sys.executable, "-m", "pytest", "-c", str(configuration), "-p", "no:whyrefused.plugin", *FOREIGN),
         *(f"--hosts={hosts}", f"--ssh-config={lab.ssh_config}", str(Path(__file__).with_name("rival_testinfra.py"))),
     )
     return Contestant(name=TESTINFRA, argv=(*lab.inside, *argv), cwd=folder, environ=environ(folder), rounds=1)

@@ -1,4 +1,4 @@
-"""Who needs how long? Commands run in turn, round after round, each with all of its processes, on a machine as it is."""
+"""Who needs how long? Commands in turn, round after round, each with all its processes, on a machine as it is."""
 
 from __future__ import annotations
 
@@ -98,13 +98,21 @@ def ratio(laps: Sequence[Lap], base: Sequence[Lap]) -> float:
     return statistics.median(one.wall / other.wall for one, other in zip(laps, base, strict=False))
 
 
-def rows(laps: dict[str, list[Lap]], base: str, hosts: int) -> list[tuple[str, ...]]:
+def rows(laps: dict[str, list[Lap]], base: str) -> list[tuple[str, ...]]:
     """Which table tells it?"""
-    head = ("contestant", "runs", "wall s, median (min-max)", "x base", "client CPU s", "host CPU ms/host", "others, cores")
-    return [head, *(_row(name, runs, laps[base], hosts) for name, runs in laps.items())]
+    head = (
+        "contestant",
+        "runs",
+        "wall s, median (min-max)",
+        "x base",
+        "client CPU s",
+        "hosts' CPU s",
+        "others, cores",
+    )
+    return [head, *(_row(name, runs, laps[base]) for name, runs in laps.items())]
 
 
-def _row(name: str, runs: Sequence[Lap], base: Sequence[Lap], hosts: int) -> tuple[str, ...]:
+def _row(name: str, runs: Sequence[Lap], base: Sequence[Lap]) -> tuple[str, ...]:
     walls = [one.wall for one in runs]
     return (
         name,
@@ -112,7 +120,7 @@ def _row(name: str, runs: Sequence[Lap], base: Sequence[Lap], hosts: int) -> tup
         f"{statistics.median(walls):.2f} ({min(walls):.2f}-{max(walls):.2f})",
         f"{ratio(runs, base):.2f}",
         f"{statistics.median(one.client for one in runs):.2f}",
-        f"{statistics.median(one.hosts for one in runs) * 1000 / hosts:.0f}",
+        f"{statistics.median(one.hosts for one in runs):.2f}",
         f"{statistics.median(one.others for one in runs):.1f}",
     )
 

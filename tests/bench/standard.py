@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from lab import healthy
+
 from whyrefused import script
 from whyrefused.inventory import load
 from whyrefused.plan.ask import questions
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab import Host, Lab
+
     from whyrefused.script import Asked
 
 SERVICES = ("cron", "nginx", "ssh")
@@ -52,7 +54,7 @@ def prepare(lab: Lab, hosts: Sequence[Host]) -> None:
 
 def _settle(host: Host) -> None:
     healthy.web(host)
-    healthy.names(host, {name: address for name, address in NAMES.items()})
+    healthy.names(host, NAMES)
     host.run(f"printf %s {shlex.quote(RULES)} | nft -f -")
 
 

@@ -29,7 +29,7 @@ HEADING = re.compile(r'<h3 id="finding-[^"]*">(.*?)</h3>', re.DOTALL)
 NUMBERED = re.compile(r"^\d+\. (.*)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Audited:
     """What became of one run."""
 
@@ -72,7 +72,7 @@ class Audited:
         spoken, page = NUMBERED.findall(self.said), HEADING.findall(self.written.get("page.html", ""))
         return (spoken or [""])[0], html.unescape((page or [""])[0]).strip()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"exit status {self.status}\n{self.said}"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from . import faults
 from .audit import audit
-from .audit_fleet import AS_IT_WAS, DATABASE, ITEMS, PATHS, WEB, fleet
+from .audit_fleet import AS_IT_WAS, DATABASE, ITEMS, LISTEN, PATHS, WEB, fleet
 from .faults import SITE, Fault
 
 if TYPE_CHECKING:
@@ -61,12 +61,8 @@ class Case:
         return str(self.fault)
 
 
-LISTEN = (
-    "listen 0.0.0.0:80;",
-    f"sed -i -E '/listen [0-9].*default_server;/d; 0,/listen \\[/s//listen 0.0.0.0:80;\\n&/' {SITE}",
-)
-"""The words that tell to write nginx's IPv4 listen line, and what does so."""
-
+EDIT = ("listen 0.0.0.0:80;", LISTEN)
+"""Words of a fix that are no command, and what does as they say."""
 
 NO_NAME = Fault(
     title=f"{WEB} unknown",
@@ -86,15 +82,15 @@ CASES = (
     ),
     Case(
         fault=faults.nginx_moved(8080), host="web1", cause="wrong-port", variant="listens-elsewhere",
-        quoted=r"LISTEN .*0\.0\.0\.0:8080 .*nginx", failed=PATHS | {PORT}, edit=LISTEN, mend=AS_IT_WAS,
+        quoted=r"LISTEN .*0\.0\.0\.0:8080 .*nginx", failed=PATHS | {PORT}, edit=EDIT, mend=AS_IT_WAS,
     ),
     Case(
         fault=faults.nginx_on_loopback(), host="web1", cause="wrong-bind-address", variant="loopback",
-        quoted=r"LISTEN .*127\.0\.0\.1:80 .*nginx", failed=PATHS | {PORT}, edit=LISTEN, mend=AS_IT_WAS,
+        quoted=r"LISTEN .*127\.0\.0\.1:80 .*nginx", failed=PATHS | {PORT}, edit=EDIT, mend=AS_IT_WAS,
     ),
     Case(
         fault=SPLIT, host="web1", cause="wrong-bind-address", variant="ipv6-only",
-        quoted=r"LISTEN .*\[::\]:80 .*v6only:1", failed=PATHS | {PORT}, edit=LISTEN, mend=AS_IT_WAS,
+        quoted=r"LISTEN .*\[::\]:80 .*v6only:1", failed=PATHS | {PORT}, edit=EDIT, mend=AS_IT_WAS,
     ),
     Case(
         fault=faults.port_rejected(80), host="web1", cause="server-firewall", variant="reject-tcp-reset",
@@ -155,6 +151,24 @@ def test_healthy_without_root(healthy_fleet: Fleet) -> None:
     rules = {ALLOW, "firewall db1 6379/tcp allow app"}
     assert (1, [], rules, ITEMS - 2) == (run.status, run.findings, run.of("error"), run.outcomes["passed"]), run
     assert all("needs root" in one["observed"] for one in run.results if one["outcome"] == "error")
+
+
+def test_wrong_hosts_entry(healthy_fleet: Fleet) -> None:
+    """A name that /etc/hosts sends elsewhere is the resolver's fault, and the line itself is quoted and mended."""
+    app, wrong = healthy_fleet.app, healthy_fleet.database.address
+    with faults.wrong_hosts_entry(WEB, wrong).on(app):
+        met = app.connect(WEB, 80)
+        runs = audits(healthy_fleet, "root", "auditor", "deployer")
+        fix = runs["root"].findings[0]["fix"]
+        app.run(f"sed -i 's/^{wrong}\\t{WEB}$/{healthy_fleet.web.address} {WEB}/' /etc/hosts")
+        mended = audits(healthy_fleet, "root")["root"]
+    assert "refused" == met
+    assert [[("dns", "hosts-file", "app1")]] * 3 == [run.named for run in runs.values()]
+    assert {f"resolves app1 {WEB}", f"connects app1 {WEB}:80"} == runs["root"].of("failed")
+    assert {f"{wrong}\t{WEB}"} <= {line["line"] for line in runs["root"].findings[0]["evidence"]}
+    assert [f"remove from /etc/hosts: {wrong}\t{WEB}", f"or correct it: {healthy_fleet.web.address} {WEB}"] == fix
+    assert (0, []) == (mended.status, mended.findings)
+    assert DATABASE not in runs["root"].first_lines[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,21 +261,3 @@ def carry_out(host: Host, fix: list[str], edit: tuple[str, str]) -> None:
             host.run(command)
         elif host.succeeds(f"command -v {line.split()[0]}"):
             host.run(line)
-
-
-def test_wrong_hosts_entry(healthy_fleet: Fleet) -> None:
-    """A name that /etc/hosts sends elsewhere is the resolver's fault, and the line itself is quoted and mended."""
-    app, wrong = healthy_fleet.app, healthy_fleet.database.address
-    with faults.wrong_hosts_entry(WEB, wrong).on(app):
-        met = app.connect(WEB, 80)
-        runs = audits(healthy_fleet, "root", "auditor", "deployer")
-        fix = runs["root"].findings[0]["fix"]
-        app.run(f"sed -i 's/^{wrong}\\t{WEB}$/{healthy_fleet.web.address} {WEB}/' /etc/hosts")
-        mended = audits(healthy_fleet, "root")["root"]
-    assert "refused" == met
-    assert [[("dns", "hosts-file", "app1")]] * 3 == [run.named for run in runs.values()]
-    assert {f"resolves app1 {WEB}", f"connects app1 {WEB}:80"} == runs["root"].of("failed")
-    assert {f"{wrong}\t{WEB}"} <= {line["line"] for line in runs["root"].findings[0]["evidence"]}
-    assert [f"remove from /etc/hosts: {wrong}\t{WEB}", f"or correct it: {healthy_fleet.web.address} {WEB}"] == fix
-    assert (0, []) == (mended.status, mended.findings)
-    assert DATABASE not in runs["root"].first_lines[0]

@@ -122,7 +122,7 @@ def test_kernel_by_ss(address: str, v6only: bool) -> None:  # noqa: FBT001 - a t
             assert (address, v6only) == ("::ffff:127.0.0.1", True)
             return
         port = bound.getsockname()[1]
-        printed = subprocess.run(listeners.fragment(()).replace("$S", "").split(), stdout=subprocess.PIPE, check=True)
+        printed = subprocess.run(["sh", "-c", listeners.fragment(())], stdout=subprocess.PIPE, check=True)
         rows = listeners.parse(Frame(text=printed.stdout.decode("utf-8", "surrogateescape"), status=0))
         mine = [row for row in rows if (row.protocol, row.port) == ("tcp", port)]
         for dialled in ("127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1"):

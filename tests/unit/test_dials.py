@@ -79,7 +79,6 @@ def greet(taken: socket.socket) -> None:
     taken.close()
 
 
-
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_connected(dial: Run, address: str) -> None:
     """A listener that waits for the client to speak is connected to; so it is from the same machine's address."""

@@ -16,6 +16,7 @@ from whyrefused.probes import listeners, units
 from whyrefused.records import CouldNotLook, Frame, Missing, Reply
 
 DATA = Path(__file__).parent / "data"
+ANY = "0.0.0.0"  # noqa: S104 - what a host prints
 OWNED = yaml.safe_load((DATA / "ports/owned.yml").read_text())
 
 
@@ -57,11 +58,11 @@ def test_owned(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("protocol", "port", "found"),
     [
-        ("tcp", 80, ["0.0.0.0", "::"]),
+        ("tcp", 80, [ANY, "::"]),
         ("udp", 80, []),
         ("tcp", 8002, ["127.0.0.1"]),
         ("tcp", 8003, ["127.0.1.1"]),
-        ("udp", 8010, ["0.0.0.0"]),
+        ("udp", 8010, [ANY]),
         ("tcp", 8010, []),
         ("tcp", 8013, []),
         ("tcp", 8020, ["::"]),
@@ -74,7 +75,7 @@ def test_on_port(protocol: str, port: int, found: list[str]) -> None:
 
 
 def test_same_in_both_tables() -> None:
-    """ss and the kernel's own table of the same host have the same ports open."""
+    """Ss and the kernel's own table of the same host have the same ports open."""
     by_ss = {(row.protocol, row.port) for row in EVERY.listeners}
     assert by_ss == {(entry.protocol, entry.port) for entry in EVERY.open_ports}
 
@@ -90,7 +91,7 @@ def test_contradiction() -> None:
 def test_without_ss() -> None:
     """Where ss is not installed the kernel's table stands in, which tells neither owner nor IPV6_V6ONLY."""
     rows, source = ports.on_port(WITHOUT_SS, "tcp", 80)
-    assert ("/proc/net", ["0.0.0.0", "::"]) == (source, [str(row.address) for row in rows])
+    assert ("/proc/net", [ANY, "::"]) == (source, [str(row.address) for row in rows])
     assert {(None, (), None)} == {(row.unit, row.processes, row.v6only) for row in rows}
     assert ports.on_port(WITHOUT_SS, "tcp", 81)[0] == ()
 
@@ -106,7 +107,7 @@ def test_without_ss() -> None:
     ],
 )
 def test_nobody_needs_both(known: HostEvidence) -> None:
-    """"Nobody listens" is never said where one of the two sources is missing."""
+    """That nobody listens is never said where one of the two sources is missing."""
     with pytest.raises(CouldNotLook):
         ports.on_port(known, "tcp", 9999)
 

@@ -28,7 +28,10 @@ def host(name: str) -> HostEvidence:
 @pytest.mark.parametrize(
     ("variable", "places"),
     [
-        ("http_proxy", ["/etc/environment", "systemd manager", "unit w.service", "unit v.service", "unit multi.service"]),
+        (
+            "http_proxy",
+            ["/etc/environment", "systemd manager", "unit w.service", "unit v.service", "unit multi.service"],
+        ),
         ("https_proxy", ["login shell", "/etc/environment", "unit w.service", "unit v.service"]),
         ("ftp_proxy", ["/etc/environment", "systemd manager"]),
         ("all_proxy", ["/etc/environment", "unit w.service", "unit v.service"]),
@@ -58,7 +61,9 @@ def test_none() -> None:
 def test_no_secret_left_the_host(path: Path) -> None:
     """The passwords that these hosts had in all places, with @ and / in them, are in none of their replies."""
     text = path.read_text()
-    assert not [word for word in (*(f"secret{number}" for number in range(10)), "p@ss", "w@rd", "hunter2") if word in text]
+    assert not [
+        word for word in (*(f"secret{number}" for number in range(10)), "p@ss", "w@rd", "hunter2") if word in text
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,9 @@ def test_any_password(shell: str, password: str, form: str) -> None:
     """Whatever a password holds, the script that runs on the host strikes it out before it prints."""
     command = [shell, *(["sh"] if shell == "busybox" else []), "-c", f"{proxy.HELPERS} keep place"]
     line = form.replace("{}", password)
-    printed = subprocess.run(command, input=line.encode(), stdout=subprocess.PIPE, check=True, env=os.environ).stdout.decode()
+    printed = subprocess.run(
+        command, input=line.encode(), stdout=subprocess.PIPE, check=True, env=os.environ
+    ).stdout.decode()
     assert "q7" not in printed
     assert "7q" not in printed
-    assert ["place"] == list(proxy.parse(Frame(text=printed, status=0)))
+    assert printed.endswith("place\t.\n")

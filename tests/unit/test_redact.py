@@ -56,8 +56,8 @@ def test_evidence_stays(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["://", "@", "://@", "password=", "password='", "password=\"a", "token:   ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ",
-     "-----BEGIN A PRIVATE KEY-----\n-----END A PRIVATE KEY-----", "secret" * 9 + " ", "\n"],
+    ["://", "@", "://@", "password=", "password='", 'password="a', "token:   ", "-----BEGIN PRIVATE KEY-----",
+     "-----BEGIN ", "-----BEGIN A PRIVATE KEY-----\n-----END A PRIVATE KEY-----", "secret" * 9 + " ", "\n"],
 )  # fmt: skip
 def test_linear_time(piece: str) -> None:
     """A megabyte made to be slow takes no longer than any other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from whyrefused.collect.saved import SCHEMA, dumps, loads
 from whyrefused.records import BadInput, Frame, Missing, Reply
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEXT = st.text(st.characters(codec=None), max_size=60)
 FRAME = st.builds(Frame, text=TEXT, status=st.integers(0, 255)) | st.builds(Missing, TEXT)
@@ -22,7 +25,10 @@ REPLIES = st.dictionaries(
 
 def told(reply: Reply) -> tuple[object, ...]:
     """A reply as values that can be compared."""
-    frames = {name: frame.why if isinstance(frame, Missing) else (frame.text, frame.status) for name, frame in reply.frames.items()}
+    frames = {
+        name: frame.why if isinstance(frame, Missing) else (frame.text, frame.status)
+        for name, frame in reply.frames.items()
+    }
     return reply.host, frames, reply.unreached
 
 
@@ -42,16 +48,21 @@ def test_order_does_not_matter() -> None:
     assert dumps(hosts) == dumps(reversed(hosts))
 
 
+def of(hosts: str) -> str:
+    """A file of the right schema that holds these hosts."""
+    return f'{{"schema": "{SCHEMA}", "hosts": {hosts}}}'
+
+
+def of_frame(frame: str) -> str:
+    """A file of one host with this frame."""
+    return of(f'{{"a": {{"frames": {{"x": {frame}}}, "unreached": null}}}}')
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "7", '"x"', "{}", '{"schema": 1}', f'{{"schema": "{SCHEMA}"}}',
-     f'{{"schema": "{SCHEMA}", "hosts": []}}', f'{{"schema": "{SCHEMA}", "hosts": {{"a": 1}}}}',
-     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{}}}}}}}}',
-     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": 1}}, "unreached": null}}}}}}',
-     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": {{"text": ""}}}}, "unreached": null}}}}}}',
-     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": {{"text": "", "status": "y"}}}}, "unreached": null}}}}}}',
-     f'{{"schema": "{SCHEMA}", "hosts": {{"a": {{"frames": {{"x": {{"text": "", "status": 1e999}}}}, "unreached": null}}}}}}',
-     "[" * 100_000, '{"schema": "\\ud800"}'],
+    ["", "{", "[]", "null", "7", '"x"', "{}", '{"schema": 1}', f'{{"schema": "{SCHEMA}"}}', of("[]"), of('{"a": 1}'),
+     of('{"a": {"frames": {}}}'), of_frame("1"), of_frame('{"text": ""}'), of_frame('{"text": "", "status": "y"}'),
+     of_frame('{"text": "", "status": 1e999}'), "[" * 100_000, '{"schema": "\\ud800"}'],
     ids=lambda text: text[-60:] or "empty",
 )  # fmt: skip
 def test_refused(tmp_path: Path, text: str) -> None:
@@ -65,10 +76,13 @@ def test_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: None, "saved evidence cannot be read: No such file or directory"),
+        (lambda _path: None, "saved evidence cannot be read: No such file or directory"),
         (lambda path: path.mkdir(), "saved evidence cannot be read: Is a directory"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "is not evidence saved with --save-evidence"),
-        (lambda path: path.write_text('{"schema": "whyrefused/evidence/9"}'), "is 'whyrefused/evidence/9', not 'whyrefused"),
+        (
+            lambda path: path.write_text('{"schema": "whyrefused/evidence/9"}'),
+            "is 'whyrefused/evidence/9', not 'whyrefused",
+        ),
     ],
     ids=["absent", "folder", "bytes", "another schema"],
 )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., bytes]
 
-TOKEN = "0123456789abcdef"
+TOKEN = "0123456789abcdef"  # noqa: S105 - of no run
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 NOBODY = 65534
 ASKED: Mapping[str, tuple[str, ...]] = {
@@ -114,7 +114,9 @@ def test_over_size(run: Run, monkeypatch: pytest.MonkeyPatch, size: int) -> None
 def test_no_status_in_a_cut_text(monkeypatch: pytest.MonkeyPatch, tail: str) -> None:
     """A text cut just behind what looks like an exit status is not taken for a whole one."""
     for size in range(3, 40):
-        frames = answer(monkeypatch, ran, a=probe(f"printf 'ab{tail}'; head -c 999 /dev/zero | tr '\\0' '\\n'", size=size))
+        frames = answer(
+            monkeypatch, ran, a=probe(f"printf 'ab{tail}'; head -c 999 /dev/zero | tr '\\0' '\\n'", size=size)
+        )
         assert isinstance(frames["a"], Missing), size
 
 
@@ -140,7 +142,10 @@ def test_status(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         (rb"no end", "no end"),
         (rb"three ends\n\n\n", "three ends\n\n\n"),
         (rb"\r\n\033[2J\007", "\r\n\x1b[2J\x07"),
-        (rb"BEGIN 0 listeners 3\nabc\nEND 0 listeners\nDONE 0 1\n", "BEGIN 0 listeners 3\nabc\nEND 0 listeners\nDONE 0 1\n"),
+        (
+            rb"BEGIN 0 listeners 3\nabc\nEND 0 listeners\nDONE 0 1\n",
+            "BEGIN 0 listeners 3\nabc\nEND 0 listeners\nDONE 0 1\n",
+        ),
         (rb"%%s %%d \\n $(id) `id` \047\n", "%s %d \\n $(id) `id` '\n"),
     ],
 )
@@ -249,7 +254,8 @@ def test_hole(start: int, lost: int) -> None:
     """Bytes lost in the middle cost the frames they were in, and change none."""
     sent = reply(WHOLE)
     assert is_same_or_missing(
-        script.split(sent[:start] + sent[start + lost :], TOKEN, WHOLE), frames_of(WHOLE)  # type: ignore[arg-type]
+        script.split(sent[:start] + sent[start + lost :], TOKEN, WHOLE),
+        frames_of(WHOLE),  # type: ignore[arg-type]
     )
 
 

@@ -32,7 +32,7 @@ class Address:
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the host's addresses?"""
-    return "ip -o addr show"
+    return "exec ip -o addr show"
 
 
 def parse(frame: Frame) -> tuple[Address, ...]:

@@ -22,14 +22,19 @@ HEAD = re.compile(r"== (\S+(?: save)?)")
 TAIL = re.compile(r"== status (\d+)")
 
 # The legacy programs are asked only where the kernel has the old tables, for asking would load the module; ipset only
-# where a rule names a set, which is when the kernel has it.
+# where a rule names a set, which is when the kernel has it. What a program says on stderr counts only if it failed:
+# iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule.
 FRAGMENT = (
-    'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; $S "$@" 2>&1; echo "== status $?"; }; '
+    'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$($S "$@" 2>&1 >&3); s=$?; } 3>&1; '
+    '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; }; '
+    "unseen() { ! command -v iptables-save >/dev/null && ! command -v iptables-legacy-save >/dev/null && "
+    "$S grep -qs . /proc/net/ip_tables_names /proc/net/ip6_tables_names && "
+    "printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n'; }; "
     "rules() { l=; [ ! -e /proc/net/ip_tables_names ] || l=yes; [ ! -e /proc/net/ip6_tables_names ] || l=yes; "
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
     'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
-    'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; fi; '
-    "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; true"
+    'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '
+    "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; echo '== end'"
 )
 
 
@@ -40,9 +45,12 @@ def fragment(_asked: tuple[str, ...]) -> str:
 
 def parse(frame: Frame) -> Mapping[str, str]:
     """Which rules? The text of each program that is there, by its name; one that failed raises `Unreadable`."""
+    text, end, _ = frame.text.rpartition("== end\n")
+    if not end:
+        raise Unreadable(f"{SOURCE}: cut short")
     saves: dict[str, str] = {}
     name, lines = "", list[str]()
-    for line in frame.text.split("\n"):
+    for line in text.split("\n"):
         head, tail = HEAD.fullmatch(line), TAIL.fullmatch(line)
         if tail:
             if tail[1] != "0":

@@ -45,7 +45,7 @@ class Listener:
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the listeners?"""
-    return "$S ss -H -t -u -l -n -p -e"
+    return "exec $S ss -H -t -u -l -n -p -e"
 
 
 def parse(frame: Frame) -> tuple[Listener, ...]:

@@ -43,7 +43,8 @@ def fragment(asked: tuple[str, ...]) -> str:
         'printf \'%s\\n\' "$o" | while read -r l; do printf \'%s\\tgetent\\t%s\\n\' "$n" "$l"; done; '
         'printf \'%s\\tstatus\\t%s\\n\' "$n" "$s"; '
         'grep -siFw -e "$n" /etc/hosts | while read -r l; do printf \'%s\\thosts\\t%s\\n\' "$n" "$l"; done ) & done; '
-        "grep -s '^nameserver' /etc/resolv.conf | while read -r l; do printf '\\tresolver\\t%s\\n' \"$l\"; done; wait"
+        "[ ! -r /etc/resolv.conf ] || while read -r l; do "
+        "case $l in nameserver*) printf '\\tresolver\\t%s\\n' \"$l\" ;; esac; done </etc/resolv.conf; wait"
     )
 
 

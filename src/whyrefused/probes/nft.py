@@ -18,14 +18,15 @@ NO_NFTABLES = "kernel without nf_tables"
 
 # Listing rules makes the kernel load nf_tables where it is a module; on a host that has no rules that would change it.
 KERNEL_HAS_NONE = (
-    'b="/lib/modules/$(uname -r)/modules.builtin"; '
-    '[ -e "$b" ] && ! grep -q \'^nf_tables \' /proc/modules && ! grep -q /nf_tables.ko "$b"'
+    'read -r b </proc/sys/kernel/osrelease; b="/lib/modules/$b/modules.builtin"; '
+    '[ ! -d /sys/module/nf_tables ] && [ -e "$b" ] && '
+    "! grep -q '^nf_tables ' /proc/modules && ! grep -q /nf_tables.ko \"$b\""
 )
 
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the nftables rules?"""
-    return f"if {KERNEL_HAS_NONE}; then echo '{NO_NFTABLES}'; exit 0; fi; $S nft -j list ruleset"
+    return f"if {KERNEL_HAS_NONE}; then echo '{NO_NFTABLES}'; exit 0; fi; exec $S nft -j list ruleset"
 
 
 def parse(frame: Frame) -> str | None:

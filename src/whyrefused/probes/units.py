@@ -90,7 +90,7 @@ def fragment(asked: tuple[str, ...]) -> str:
     units = sorted({name for unit in asked for name in with_sockets(unit) if "@." not in name})
     return (
         f'read up rest </proc/uptime; echo "Uptime=$up"; echo; '
-        f"systemctl show --no-pager -p {PROPERTIES} -- {' '.join(map(shlex.quote, units))}"
+        f"exec systemctl show --no-pager -p {PROPERTIES} -- {' '.join(map(shlex.quote, units))}"
     )
 
 

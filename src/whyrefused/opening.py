@@ -1,0 +1,71 @@
+"""Which inventory does the command line name, and what does it declare?
+
+It loads nothing but the inventory's own reader, so that a run can have `ansible-inventory`, which takes a third of a
+second at best, at work before anything else of ours is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused.records import BadInput, Problem
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    import pytest
+
+    from whyrefused.records import Inventory
+
+DEFAULT = "inventories/local.yml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What `ansible-inventory` is asked for."""
+
+    sources: tuple[str, ...]
+    limit: tuple[str, ...] = ()
+    vault: tuple[str, ...] = ()
+    connection: str | None = None  # of hosts that have none of their own (testinfra's --connection)
+
+
+def named(config: pytest.Config) -> Named:
+    """Which inventory is meant? Raises `BadInput` where two are."""
+    get = config.getoption
+    both = get("inventory") and _of_testinfra(config)
+    if both and both != list(get("inventory")):
+        raise BadInput(Problem(key="--inventory", message="and --ansible-inventory are given and differ: give one"))
+    sources = get("inventory") or _of_testinfra(config) or _of_environment() or config.getini("whyrefused_inventory")
+    return Named(
+        sources=tuple(map(str, sources)) or (DEFAULT,),
+        limit=tuple(get("limit") or ()),
+        vault=(*get("vault_id"), *get("vault_password_file")),
+        connection=get("connection", default=None),
+    )
+
+
+def _of_testinfra(config: pytest.Config) -> list[str]:
+    given = config.getoption("ansible_inventory", default=None)
+    return [given] if given else []
+
+
+def _of_environment() -> list[str]:
+    return [one for one in os.environ.get("ANSIBLE_INVENTORY", "").split(",") if one]
+
+
+def read(wanted: Named) -> Inventory:
+    """What does it declare? Raises `BadInput`."""
+    from whyrefused.inventory import load  # noqa: PLC0415 - in the thread that waits for it
+
+    # What the command line says stands before a variable of Ansible.
+    environ = {**os.environ, **({"ANSIBLE_TRANSPORT": wanted.connection} if wanted.connection else {})}
+    return load(wanted.sources, limit=wanted.limit, vault=wanted.vault, environ=environ)
+
+
+def begin(config: pytest.Config) -> Future[Inventory]:
+    """Read it beside whatever else there is to do; what is wrong with it is told when the result is asked for."""
+    return ThreadPoolExecutor(max_workers=1).submit(lambda: read(named(config)))

@@ -1,0 +1,1 @@
+"""Situations on real hosts, told again: README.md says how."""

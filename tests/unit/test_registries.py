@@ -1,0 +1,136 @@
+"""What is found because it is there is what it must be: one walk through each folder."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whyrefused import causes, probes
+from whyrefused.causes import ORDER
+from whyrefused.records import CouldNotLook, Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/whyrefused"
+CHECKS = sorted(path for path in (ROOT / "checks").glob("*.py") if path.name != "__init__.py")
+
+TITLES = {
+    "service-not-running": ("server", "Service is not running"),
+    "wrong-port": ("server", "Incorrect port"),
+    "wrong-bind-address": ("server", "Listening on the wrong address"),
+    "server-firewall": ("server", "Firewall blocking"),
+    "overload": ("server", "Server overload or resource exhaustion"),
+    "nat-misconfiguration": ("server", "Network misconfiguration"),
+    "wrong-destination": ("client", "Incorrect hostname or port"),
+    "dns": ("client", "Incorrect DNS settings"),
+    "client-firewall": ("client", "Local firewall or antivirus"),
+    "proxy": ("client", "Proxy server issues"),
+    "browser": ("client", "Browser-related problems"),
+}
+"""The documented causes: id, side and title never change."""
+
+
+def files(folder: str) -> set[str]:
+    """The modules of a folder."""
+    return {path.stem for path in (SOURCE / folder).glob("*.py") if not path.name.startswith("_")}
+
+
+def test_all_causes_are_there() -> None:
+    """Each documented cause is a file of its own, and there is no other; they are listed in the documented order."""
+    assert {code.replace("-", "_") for code in TITLES} == files("causes")
+    assert list(TITLES) == list(ORDER) == list(causes.registry())
+
+
+@pytest.mark.parametrize("code", TITLES)
+def test_cause(code: str) -> None:
+    """A cause's id is its file's name, its title the documented one, its text a paragraph, and what hides it exists."""
+    cause = causes.registry()[code]
+    assert (code, *TITLES[code]) == (cause.code, cause.side, cause.title)
+    assert len(cause.text.split()) > 15
+    assert cause.text.endswith(".")
+    assert set(cause.hidden_by) <= set(TITLES) - {code}
+    assert ["case", "evidence"] == [name.lstrip("_") for name in inspect.signature(cause.rule).parameters]
+    assert inspect.getdoc(cause.rule)
+
+
+def test_hiding_has_no_circle() -> None:
+    """No two causes hide each other, however long the way round."""
+    for code in TITLES:
+        seen, ahead = set(), set(causes.registry()[code].hidden_by)
+        while ahead:
+            seen |= ahead
+            ahead = {more for one in ahead for more in causes.registry()[one].hidden_by} - seen
+        assert code not in seen
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "causes").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_causes_do_not_import_each_other(path: Path) -> None:
+    """Causes stand alone."""
+    imported = {node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+    assert not [module for module in imported if module.startswith("whyrefused.causes")]
+
+
+def test_all_probes_are_found() -> None:
+    """Each file of the folder is a probe."""
+    assert files("probes") == set(probes.registry())
+
+
+@pytest.mark.parametrize("name", probes.registry())
+def test_probe(name: str) -> None:
+    """A probe has a docstring that asks, limits, a fragment that is shell, and a parser."""
+    probe = probes.registry()[name]
+    module = importlib.import_module(probe.__name__)
+    assert str(module.__doc__).split("\n", 1)[0].endswith("?")
+    assert probe.SOURCE
+    assert 1 <= probe.SECONDS <= 60
+    assert 1024 <= probe.BYTES <= 4 * 1024**2
+    assert probe.SIDE_BY_SIDE in {True, False}
+    assert "?" in str(inspect.getdoc(probe.fragment))
+    assert inspect.getdoc(probe.parse)
+    for asked in ((), ("4", "a b", 'it\'s $(id) `id` \\ "x" 80')):
+        fragment = probe.fragment(asked)
+        assert subprocess.run(["sh", "-n", "-c", fragment], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("name", probes.registry())
+def test_probes_only_read(name: str) -> None:
+    """No fragment writes a file: what is redirected goes nowhere, or to another stream."""
+    text = probes.registry()[name].fragment(("4", "x 80"))
+    words = text.replace(">/dev/null", "").replace("2>&1", "").replace(">&3", "").replace("3>&1", "").replace(">&2", "")
+    if name != "dials":  # its programs compare numbers
+        assert ">" not in words
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
+def test_check(path: Path) -> None:
+    """A check is a file with a docstring and one test of the file's name, which looks at what `look` has seen."""
+    tree = ast.parse(path.read_text())
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    tests = [name for name in functions if name.startswith("test_")]
+    assert str(ast.get_docstring(tree)).startswith(f"{path.stem.removeprefix('test_')}: ")
+    assert [path.stem] == tests
+    assert ast.get_docstring(functions[path.stem])
+    arguments = [argument.arg for argument in functions[path.stem].args.args]
+    assert arguments == (["declared", "seen"] if "look" in functions else ["declared"])
+    if "look" in functions:
+        assert ["declared", "evidence"] == [argument.arg for argument in functions["look"].args.args]
+        assert ast.get_docstring(functions["look"])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda miss: miss == 1, lambda miss: miss != 1, bool, list, len, hash, lambda miss: miss < 1,
+     lambda miss: 1 in miss, lambda miss: miss[0], lambda miss: miss.anything, lambda miss: miss()],
+)  # fmt: skip
+def test_a_miss_is_never_true(use: Callable[[Missing], object]) -> None:
+    """A miss can be neither compared nor tested nor looped over, and is no key."""
+    with pytest.raises((CouldNotLook, TypeError)):
+        use(Missing("why"))
