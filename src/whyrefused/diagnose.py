@@ -77,7 +77,8 @@ def _case(inventory: Inventory, failure: Failure) -> Case | None:
     """What is there to explain? None where nothing was refused."""
     item = failure.item
     match item:
-        case ServiceItem() if item.state == "running":
+        # One that runs and is not enabled is not as declared, and nothing is refused.
+        case ServiceItem() if item.state == "running" and failure.seen.value[0] != "running":
             return _of_port(failure, inventory.hosts[item.host], _key_of(inventory, item), item.unit)
         case PortItem() if item.state == "listening":
             return _of_port(failure, inventory.hosts[item.host], item.subject, item.unit)

@@ -65,8 +65,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--inventory", action="append", metavar="PATH", help="Ansible inventory; may be given again")
     add("--limit", action="append", metavar="PATTERN", help="Ansible host pattern: only these hosts")
     add("--forks", type=_positive(int), metavar="N", help="hosts visited at once (32)")
-    add("--connect-timeout", type=_positive(float), default=4.0, metavar="S", help="seconds for one TCP connect of a path (4)")
-    add("--host-timeout", type=_positive(float), default=60.0, metavar="S", help="seconds that one host may take in all (60)")
+    add(
+        "--connect-timeout",
+        type=_positive(float),
+        default=4.0,
+        metavar="S",
+        help="seconds for one TCP connect of a path (4)",
+    )
+    add(
+        "--host-timeout",
+        type=_positive(float),
+        default=60.0,
+        metavar="S",
+        help="seconds that one host may take in all (60)",
+    )
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
     add("--evidence", metavar="FILE", help="judge saved evidence; no connection is made")

@@ -86,9 +86,35 @@ def owner_words(listener: Listener) -> str:
     return listener.unit or (", ".join(names) if names else "a process that the login may not see")
 
 
+def release(listener: Listener) -> str:
+    """What makes the holder of a port let go of it?"""
+    if listener.unit and listener.unit.endswith(".service"):
+        return f"systemctl stop {listener.unit}"
+    processes = sorted({pid for _, pid in listener.processes})
+    if processes:
+        return f"kill {' '.join(map(str, processes))}"
+    return f"end the process that holds {listener.port}/{listener.protocol} (ss -Htlnp sport = :{listener.port})"
+
+
 def socket_of(host: HostEvidence, unit: str) -> Unit | None:
-    """Which socket unit may hold this unit's port? It itself, or the one of the same name, where that is loaded."""
-    name = unit if unit.endswith(".socket") else suffixed(unit).removesuffix(".service") + ".socket"
+    """Which socket unit may hold this unit's port? It itself, the one of the same name, or one that systemd names.
+
+    Where several are loaded, an active one.
+    """
+    name = suffixed(unit)
+    names = [name] if name.endswith(".socket") else [name.removesuffix(".service") + ".socket", *_triggers(host, name)]
+    found = [one for one in (_loaded(host, each) for each in names) if one]
+    return next((one for one in found if one.active == "active"), found[0] if found else None)
+
+
+def _triggers(host: HostEvidence, name: str) -> list[str]:
+    try:
+        return [one for one in host.unit(name).triggered_by if one.endswith(".socket")]
+    except CouldNotLook:
+        return []
+
+
+def _loaded(host: HostEvidence, name: str) -> Unit | None:
     try:
         found = host.unit(name)
     except CouldNotLook:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 SHOWN = 3  # sources named in a sentence
+ANY_PORT = 50000  # of a client: an ephemeral one (RFC 6056, section 3.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,26 @@ def for_listener(host: HostEvidence, listener: Listener) -> tuple[Verdict, ...]:
 def on_purpose(verdict: Verdict) -> bool:
     """Is the connection refused by a rule that names this very port?"""
     return verdict.refused and verdict.trace.names_port
+
+
+def answer_kept(host: HostEvidence, found: tuple[Verdict, ...]) -> str:
+    """Which rule for what goes out might keep back the server's answer? Empty where none does.
+
+    The answer belongs to an established connection; judged as if it were new, rules for established ones are passed
+    by, so this may name a rule that never sees it: a doubt, no proof.
+    """
+    for one in found:
+        client = one.packet.source.partition("/")[0]
+        if client == "any" or one.packet.interface == "lo":
+            continue
+        back = firewall.Packet(
+            protocol=one.packet.protocol, source=one.destination, destination=client, port=ANY_PORT,
+            source_port=one.port, interface=one.packet.interface, addresses=one.packet.addresses,
+        )  # fmt: skip
+        trace = firewall.judge(host.rules, back, hook="output")
+        if trace.verdict != "accept":
+            return trace.decided.rule if trace.decided else trace.why
+    return ""
 
 
 def lines(host: HostEvidence, verdict: Verdict) -> tuple[Line, ...]:

@@ -63,8 +63,8 @@ def test_everything_asked_was_answered(story: str) -> None:
     """A story holds an answer to each question that its items ask, so that it is about the hosts and not about gaps."""
     inventory, replies, _ = read(story)
     for host, asked in questions(inventory, declared(inventory), 4).items():
-        reply = replies[host]
-        assert reply.unreached or set(asked) <= set(reply.frames), host
+        if host != "localhost":  # no lab host: it is only named as a source
+            assert replies[host].unreached or set(asked) <= set(replies[host].frames), host
 
 
 def losses(replies: Mapping[str, Reply]) -> Iterator[tuple[str, dict[str, Reply]]]:

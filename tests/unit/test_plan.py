@@ -195,11 +195,6 @@ def test_forwards_in_a_circle() -> None:
     assert "g2" == server_of(known, known.hosts["g1"], "g1", 80)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a `connects` and a port's `clients` that meet in HOST:PORT have one label, and the second is dropped "
-    "without a word, though it dials the name and not the address, and may go through a proxy",
-)
 def test_no_declaration_is_dropped() -> None:
     """What a client declares itself is an item beside what the server's port demands of it."""
     wanted = [item.wanted for item in declared(documented()) if item.host == "app1" and item.check == "connects"]

@@ -100,8 +100,8 @@ def test_all_recordings_are_read() -> None:
 
 PIECES = (
     "tcp", "LISTEN", "0", "[::]:80", "*:*", "users:((", '"a"', ",pid=1,fd=2)", "\n", " ", "\t", "try", "end", "name",
-    "{", "getent", "status", "hosts", "== x", "== status 0", "== end", "}", "Id=", "Uptime=", "=", "inet", "1: lo", "scope",
-    "::1/128", "/proc/net/tcp: sl ", "0A", ".", "!", "http_proxy=", "127.0.0.1", "\udcff", "\x00",
+    "{", "getent", "status", "hosts", "== x", "== status 0", "== end", "}", "Id=", "Uptime=", "=", "inet", "1: lo",
+    "scope", "::1/128", "/proc/net/tcp: sl ", "0A", ".", "!", "http_proxy=", "127.0.0.1", "\udcff", "\x00",
 )  # fmt: skip
 NOISE = st.text(st.characters(codec=None), max_size=300) | st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join)
 

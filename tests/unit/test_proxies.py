@@ -90,7 +90,7 @@ def test_spared(names: list[str], separator: str) -> None:
 PASSWORD = st.text("aZ0@/:?#%+=$'\"\\ `!&;|*~^()<>{}[]äß", min_size=4, max_size=20).map(lambda text: f"q7{text}7q")
 FORM = st.sampled_from(
     ["http_proxy=http://u:{}@h:1", "HTTPS_PROXY=u:{}@h", "export ftp_proxy='http://u:{}@h'", '  ALL_PROXY="socks5://{}@h"',
-     "no_proxy={}@h", "http_proxy=http://u:{}@h:1,http://u:{}@i"]
+     "no_proxy=u:{}@h", "http_proxy=http://u:{}@h:1,http://u:{}@i"]
 )  # fmt: skip
 
 

@@ -24,9 +24,9 @@ CODE = "server-firewall"
 SIDE = "server"
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration")
 
-UNREACHABLE = 3  # ICMP type (RFC 792)
-# A kernel answers a closed TCP port with a reset, never with ICMP: these codes from a server are a rule's.
-BY_A_RULE = {2, 3, 9, 10, 13}
+# A kernel answers a closed TCP port with a reset, never with ICMP: these types and codes from a server are a rule's.
+# RFC 792 and RFC 1812 (5.2.7.1) for IPv4, RFC 4443 (3.1) for IPv6.
+BY_A_RULE = {4: {(3, code) for code in (2, 3, 9, 10, 13)}, 6: {(1, code) for code in (1, 4, 5, 6)}}
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:
@@ -83,7 +83,7 @@ def _symptom(verdict: Verdict) -> str:
 
 def _by_icmp(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
     """Is it proved from outside? The ICMP error's sender is the server itself."""
-    if last.icmp is None or last.icmp[0] != UNREACHABLE or last.icmp[1] not in BY_A_RULE:
+    if last.icmp is None or last.icmp[:2] not in BY_A_RULE[last.address.version]:
         return None
     if last.icmp[2] != str(last.address):
         return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.probes.units import Unit
+    from whyrefused.records import Line
 
 CODE = "service-not-running"
 SIDE = "server"
@@ -38,7 +39,8 @@ FIX = {
     "not-installed": ("install the package that holds {unit}", "systemctl start {unit}"),
     "starting": ("journalctl -u {unit} -f", "systemctl status {unit}"),
     "active-exited": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
-    "disabled": ("systemctl enable {unit}",),
+    "disabled": ("systemctl enable --now {unit}",),
+    "socket-stopped": ("systemctl start {socket}",),
 }
 
 
@@ -67,28 +69,43 @@ def _without_unit(case: Case, host: HostEvidence) -> Ruling:
 def _of_unit(case: Case, host: HostEvidence) -> Ruling:
     state, unit, socket = services.of(host, str(case.unit))
     said = tuple(host.line("systemctl show", one.said) for one in (unit, socket) if one)
-    variant = _variant(case, host, state, unit)
-    if not variant and isinstance(case.item, ServiceItem) and case.wants_enabled and not services.enabled(unit, socket):
-        variant = "disabled"
+    variant = _variant(case, host, state, unit, socket)
     if not variant:
         return excluded(f"{case.unit} is running", *said)
     name = suffixed(str(case.unit))
+    holders = _holders(case, host, unit, socket)
     return Ruling(
         answer="proven",
-        because=_because(name, variant, unit),
-        evidence=said,
+        because=_because(name, variant, unit) + (f"; {case.key} is held by {holders[0][0]}" if holders else ""),
+        evidence=(*said, *(line for _, _, line in holders)),
         variant=variant,
         host=host.name,
         subject=name,
-        fix=tuple(line.format(unit=name) for line in FIX[variant])
-        + (
-            (f"systemctl enable {name}",) if case.wants_enabled and variant not in {"disabled", "not-installed"} else ()
-        ),
+        fix=(*(way for _, way, _ in holders), *_fix(name, variant, socket, enable=case.wants_enabled)),
         verify=(f"systemctl is-active {name}", *([f"ss -Htln sport = :{case.port}"] if case.port else [])),
     )
 
 
-def _variant(case: Case, host: HostEvidence, state: services.State, unit: Unit) -> str:
+def _fix(name: str, variant: str, socket: Unit | None, *, enable: bool) -> tuple[str, ...]:
+    words = FIX[variant]
+    if enable and variant not in {"disabled", "not-installed", "socket-stopped"}:
+        words = (*words, "systemctl enable {unit}")
+    return tuple(line.format(unit=name, socket=socket.id if socket else "") for line in words)
+
+
+def _holders(case: Case, host: HostEvidence, unit: Unit, socket: Unit | None) -> tuple[tuple[str, str, Line], ...]:
+    """Who else holds the port, so that the service cannot have it? Each with what frees it, and its line."""
+    if case.port is None:
+        return ()
+    found, source = ports.on_port(host, case.protocol, case.port)
+    return tuple(
+        (ports.owner_words(one), ports.release(one), host.line(source, one.line))
+        for one in found
+        if ports.owned(one, unit, socket) is False
+    )
+
+
+def _variant(case: Case, host: HostEvidence, state: services.State, unit: Unit, socket: Unit | None) -> str:
     """In which way is it down? Empty where it is up."""
     if state == "running":
         return "active-exited" if _nothing_behind(case, host, unit) else ""
@@ -100,9 +117,11 @@ def _variant(case: Case, host: HostEvidence, state: services.State, unit: Unit) 
         return "crash-loop"
     if state == "starting":
         return "starting"
+    if socket is not None and socket.active != "active" and unit.file_state not in services.ENABLED - {"static"}:
+        return "socket-stopped"
     if unit.active == "failed":
         return unit.result if unit.result in {"start-limit-hit", "oom-kill"} else "failed"
-    return "stopped"
+    return "disabled" if case.wants_enabled and not services.enabled(unit, socket) else "stopped"
 
 
 def _nothing_behind(case: Case, host: HostEvidence, unit: Unit) -> bool:
@@ -123,6 +142,7 @@ def _because(name: str, variant: str, unit: Unit) -> str:
         "not-installed": "is not installed",
         "starting": "is still starting",
         "active-exited": "is active (exited): its program has ended",
-        "disabled": "runs, but will not start at the next boot",
+        "disabled": "is stopped, and not enabled: no boot starts it",
+        "socket-stopped": "is started by its socket unit, which is not active",
     }
     return f"{name} {words[variant]}"

@@ -81,6 +81,6 @@ def _proven(
         variant=variant,
         host=host.name,
         subject=case.key,
-        fix=rebind(name, case.bind, case.port or 0),
+        fix=(*dict.fromkeys(ports.release(one) for one in found), *rebind(name, case.bind, case.port or 0)),
         verify=(f"ss -Htlnp sport = :{case.port}",),
     )

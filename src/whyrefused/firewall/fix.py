@@ -72,8 +72,10 @@ def _ufw(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str, ...]:
     late = step is not None and (step.index == 0 or re.match(r"ufw6?-(user|after|reject|skip-to-policy)-", step.chain))
     if not late or step is None:
         return ()
-    # `insert 1` fails for IPv6 rules while there are IPv4 ones before them; `prepend` knows both.
-    first = "prepend " if step.index and "-user-" in step.chain else ""
+    # `insert 1` fails for IPv6 rules while there are IPv4 ones before them; `prepend` knows both. A rule that differs
+    # in its action alone is changed where it stands, and `prepend` would skip it.
+    same = (" -s " in step.rule) is (packet.source != "any") and (packet.source == "any" or packet.source in step.rule)
+    first = "prepend " if step.index and "-user-" in step.chain and not same else ""
     verb = "allow" if to == "accept" else "reject"
     route = {"input": "", "output": "out ", "forward": "route "}[hook]
     source, target = packet.source if hook != "output" else "any", "any"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory.expect import PROXIES, ProxySettings, destination
@@ -20,7 +21,7 @@ from whyrefused.plan.items import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from whyrefused.inventory.expect import Connect, Port, Proxy
     from whyrefused.records import Host, Inventory
@@ -33,7 +34,7 @@ def declared(inventory: Inventory) -> tuple[Item, ...]:
     """Which items are declared of the selected hosts? In inventory order; no two with one check and label."""
     found: dict[tuple[str, str], Item] = {}
     for name in asked(inventory):
-        for item in _of_host(inventory, inventory.hosts[name]):
+        for item in _apart(_of_host(inventory, inventory.hosts[name])):
             found.setdefault((item.check, item.label), item)
     return tuple(found.values())
 
@@ -42,6 +43,15 @@ def asked(inventory: Inventory) -> tuple[str, ...]:
     """Which hosts may this run ask? The selected ones, and the machine it runs on where it is only named a client."""
     implicit = "localhost" in inventory.hosts and "localhost" not in inventory.groups.get("all", ())
     return (*inventory.selected, *(["localhost"] if implicit and "localhost" not in inventory.selected else []))
+
+
+def _apart(items: Iterable[Item]) -> Iterator[Item]:
+    """Two declarations of one path, by its client and by its server, are two items: the client's is marked so."""
+    known: set[tuple[str, str]] = set()
+    for item in items:
+        told = replace(item, subject=f"{item.subject} (connects)") if (item.check, item.label) in known else item
+        known.add((told.check, told.label))
+        yield told
 
 
 def _of_host(inventory: Inventory, host: Host) -> Iterator[Item]:
@@ -191,17 +201,17 @@ def _connect(inventory: Inventory, client: Host, connect: Connect) -> Iterator[I
     server = connect.server or server_of(inventory, client, target, port)
     key = f"{port}/tcp"
     known = server is not None and key in inventory.hosts[server].expect.ports
-    subject = f"{target}:{port}".replace("::", "..")
+    subject = connect.to
     yield PathItem(
         host=client.name, check="connects", subject=subject, wanted=f"{client.name} connects to {connect.to}",
         server=server, destination=target, port=port, server_port=key if known else None,
         proxied=_proxied(connect.proxy or client.expect.proxy, scheme, target),
     )  # fmt: skip
     if connect.as_:
-        subject = f"{target}:{port} as {connect.as_}"
+        subject = f"{connect.to} as {connect.as_}"
         yield LaterItem(host=client.name, check="as", subject=subject, wanted=f"{connect.as_} connects to {connect.to}")
     if connect.configured_in:
-        subject = f"{target}:{port} in {connect.configured_in}"
+        subject = f"{connect.to} in {connect.configured_in}"
         yield LaterItem(host=client.name, check="configured_in", subject=subject, wanted=f"configured as {connect.to}")
 
 

@@ -24,6 +24,21 @@ PROPERTIES = (
     "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen"
 )
 
+# A socket unit may have another name than the service it starts: those that systemd names are asked for too.
+ASK = r"""
+read up rest </proc/uptime; echo "Uptime=$up"; echo
+show() {{ systemctl show --no-pager -p {properties} -- "$@"; }}
+set -- {units}
+o=$(show "$@"); s=$?; printf '%s\n' "$o"; m=
+case $o in *TriggeredBy=[a-zA-Z0-9]*)
+  for w in $(printf '%s\n' "$o" | sed -n 's/^TriggeredBy=//p'); do
+    case " $* $m " in *" $w "*) ;; *) case $w in *.socket) m="$m $w" ;; esac ;; esac
+  done ;;
+esac
+if [ "$m" ]; then echo; show $m; fi
+exit $s
+"""
+
 RESTARTS = 2
 SETTLED = 30.0
 """A service that restarted by itself this often and has not lived this many seconds since is in a crash loop."""
@@ -88,10 +103,7 @@ def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks for these units?"""
     # systemctl(1) ends at the first name that is none, such as a template without an instance, and drops the others.
     units = sorted({name for unit in asked for name in with_sockets(unit) if "@." not in name})
-    return (
-        f'read up rest </proc/uptime; echo "Uptime=$up"; echo; '
-        f"exec systemctl show --no-pager -p {PROPERTIES} -- {' '.join(map(shlex.quote, units))}"
-    )
+    return ASK.format(properties=PROPERTIES, units=" ".join(map(shlex.quote, units)))
 
 
 def parse(frame: Frame) -> Mapping[str, Unit]:
