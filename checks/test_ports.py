@@ -39,7 +39,7 @@ def _answering(host: HostEvidence, declared: PortItem, found: tuple[Listener, ..
     unit, socket = host.unit(declared.unit), ports.socket_of(host, declared.unit)
     owners = [(listener, ports.owned(listener, unit, socket)) for listener in bound]
     if all(owns is None for _, owns in owners):
-        raise CouldNotLook(f"{host.name}: who holds {declared.subject} is not told to this login: needs root there")
+        raise CouldNotLook(f"{host.name}: who holds {declared.subject} is not told: {ports.to_see_owners(host)}")
     return tuple(listener for listener, owns in owners if owns)
 
 

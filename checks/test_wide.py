@@ -1,4 +1,4 @@
-"""wide: no port that is bound wide is refused by a firewall rule made for that very port."""
+"""wide: no port that is bound wide is shut to everybody by a firewall rule made for that very port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def look(declared: WideItem, evidence: Evidence) -> Seen:
     host = evidence[declared.host]
     wide = [row for row in ports.table(host)[0] if row.protocol == "tcp" and row.address.is_unspecified]
     try:
-        refused = [(row, one) for row in wide for one in verdicts.for_listener(host, row) if verdicts.on_purpose(one)]
+        refused = [(row, one) for row in wide for one in verdicts.shut(verdicts.for_listener(host, row))]
     except CouldNotLook as miss:
         if "needs root" in miss.why:
             pytest.skip(miss.why)

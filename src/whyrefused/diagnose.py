@@ -93,9 +93,16 @@ def _case(inventory: Inventory, failure: Failure) -> Case | None:
 
 
 def _of_path(inventory: Inventory, failure: Failure, item: PathItem) -> Case:
-    server = inventory.hosts.get(item.server or "")
+    server = inventory.hosts.get(item.server or "") or _at(inventory, failure)
     case = _of_port(failure, server, item.server_port or f"{item.port}/tcp", None)
     return replace(case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server))
+
+
+def _at(inventory: Inventory, failure: Failure) -> Host | None:
+    """Which host of the inventory has the address that a path ended at? For a destination that it does not know."""
+    last = failure.seen.value.last
+    found = [host for host in inventory.hosts.values() if last and host.connection.address == str(last.address)]
+    return found[0] if found else None
 
 
 def _declared_answers(inventory: Inventory, item: PathItem, server: Host | None) -> tuple[Address, ...]:

@@ -86,6 +86,11 @@ def owner_words(listener: Listener) -> str:
     return listener.unit or (", ".join(names) if names else "a process that the login may not see")
 
 
+def to_see_owners(host: HostEvidence) -> str:
+    """What is missing where nobody says who owns a socket?"""
+    return "needs ss there (iproute2)" if table(host)[1] == PROC else "needs root there"
+
+
 def release(listener: Listener) -> str:
     """What makes the holder of a port let go of it?"""
     if listener.unit and listener.unit.endswith(".service"):

@@ -82,9 +82,14 @@ def for_listener(host: HostEvidence, listener: Listener) -> tuple[Verdict, ...]:
     )
 
 
-def on_purpose(verdict: Verdict) -> bool:
-    """Is the connection refused by a rule that names this very port?"""
-    return verdict.refused and verdict.trace.names_port
+def shut(found: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """Which rules keep everybody from an address, naming this very port? None where anybody at all may come in."""
+    everywhere: list[Verdict] = []
+    for destination in dict.fromkeys(one.destination for one in found):
+        parts = [one for one in found if one.destination == destination]
+        if all(one.refused for one in parts):
+            everywhere += [one for one in parts if one.trace.names_port]
+    return tuple(everywhere)
 
 
 def answer_kept(host: HostEvidence, found: tuple[Verdict, ...]) -> str:
@@ -132,6 +137,7 @@ def _sources(evidence: Evidence, item: FirewallItem) -> Iterator[tuple[str, int]
             yield ("any" if item.source.name == "any" else str(network)), network.version
     for name, literal in item.source.hosts:
         if name == item.host:
+            yield from ((str(own), wanted) for own in _destinations(evidence[name], item.bind, item.address, wanted))
             continue
         for address in _addresses_of(evidence, item, name, literal):
             if address.version == wanted:

@@ -27,7 +27,8 @@ HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguratio
 
 FIX = {
     "stopped": ("systemctl start {unit}",),
-    "failed": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
+    # Automatic restarts leave `Result` as it was when they reach the start limit (systemd.unit(5)): it is taken back.
+    "failed": ("journalctl -u {unit} -n 50 --no-pager", "systemctl reset-failed {unit}", "systemctl restart {unit}"),
     "start-limit-hit": (
         "journalctl -u {unit} -n 50 --no-pager",
         "systemctl reset-failed {unit}",
@@ -134,7 +135,7 @@ def _nothing_behind(case: Case, host: HostEvidence, unit: Unit) -> bool:
 def _because(name: str, variant: str, unit: Unit) -> str:
     words = {
         "stopped": "is stopped",
-        "failed": f"has failed ({unit.result}, status {unit.main_status})",
+        "failed": f"has failed ({unit.result}{f', status {unit.main_status}' if unit.main_status else ''})",
         "start-limit-hit": "failed too often and is not started any more (start-limit-hit)",
         "oom-kill": "was killed for want of memory (oom-kill)",
         "crash-loop": f"keeps dying and is started again and again ({unit.restarts} times)",

@@ -81,7 +81,9 @@ def _own(case: Case, host: HostEvidence, found: tuple[Listener, ...]) -> tuple[L
 def _meets(case: Case, host: HostEvidence, listener: Listener) -> bool | None:
     if case.dialled is None:
         return addresses.meets(listener, case.bind)
-    return addresses.answers(listener, case.dialled, host.interface_of(case.dialled))
+    # Whatever address of its own a host dials, the packets come in through lo.
+    arrives = "lo" if case.item.host == host.name else host.interface_of(case.dialled)
+    return addresses.answers(listener, case.dialled, arrives)
 
 
 def _variant(listener: Listener, wanted: Address, host: HostEvidence) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-UNIT = re.compile(r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?")
+UNIT = re.compile(r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]+)?")
 NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
 DEVICE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}")
 PORT = re.compile(r"(\d{1,5})(?:/(tcp|udp))?")
@@ -220,6 +220,6 @@ class Expect(Model):
     )
     wide: Literal["consistent"] | None = Field(
         None,
-        description="`consistent`: no port that a program bound wide (0.0.0.0, [::]) is refused by a firewall rule "
-        "made for that very port. Skipped where the login may not read the rules.",
+        description="`consistent`: no port that a program bound wide (0.0.0.0, [::]) is shut to everybody by a "
+        "firewall rule made for that very port. Skipped where the login may not read the rules.",
     )
