@@ -29,7 +29,7 @@ lab-down: $(STAMP) ## remove all of it
 	$(BIN)/python tests/lab down
 
 bench: $(STAMP) ## the figures of docs/performance.md (root)
-	$(BIN)/pytest tests/bench -p no:cacheprovider -s
+	WHYREFUSED_BENCH=1 $(BIN)/pytest tests/bench -p no:cacheprovider -s
 
 docs: $(STAMP) ## write the generated pages again
 	$(BIN)/python -m whyrefused.manual

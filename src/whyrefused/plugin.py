@@ -96,7 +96,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | pytest.ExitCode | None:
     mistaken, so the run is started again with its options written that way.
     """
     given = list(config.invocation_params.args)
-    joined = unmistakable(given, config.option.file_or_dir)
+    # After --help pytest has read no further.
+    joined = unmistakable(given, getattr(config.option, "file_or_dir", []))
     return None if joined == given else pytest.main(joined)
 
 

@@ -94,8 +94,10 @@ def load() -> str:
 
 
 def ratio(laps: Sequence[Lap], base: Sequence[Lap]) -> float:
-    """How many times the base's wall time, as the median over the rounds in which both ran?"""
-    return statistics.median(one.wall / other.wall for one, other in zip(laps, base, strict=False))
+    """How many times the base's wall time? The median over the rounds; of the medians where one ran less often."""
+    if len(laps) == len(base):
+        return statistics.median(one.wall / other.wall for one, other in zip(laps, base, strict=True))
+    return statistics.median(one.wall for one in laps) / statistics.median(one.wall for one in base)
 
 
 def rows(laps: dict[str, list[Lap]], base: str) -> list[tuple[str, ...]]:

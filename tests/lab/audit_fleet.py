@@ -44,7 +44,7 @@ all:
 """
 """The clients of the web server are a group, and the controller itself."""
 
-PATHS = frozenset({f"connects app1 {WEB}:80", "connects app1 web1:80", "connects localhost web1:80"})
+PATHS = frozenset({f"connects app1 http://{WEB}/", "connects app1 web1:80", "connects localhost web1:80"})
 """Every item that dials the web server."""
 
 ITEMS = 25

@@ -115,7 +115,7 @@ CASES = (
     ),
     Case(
         fault=NO_NAME, host="app1", cause="dns", variant="no-answer", quoted=f"{WEB} is not known|no answer",
-        failed=frozenset({f"connects app1 {WEB}:80", f"resolves app1 {WEB}"}), met="dns-failure",
+        failed=frozenset({f"connects app1 http://{WEB}/", f"resolves app1 {WEB}"}), met="dns-failure",
         edit=(f"correct the record of {WEB}", NO_NAME.mend),
     ),
 )  # fmt: skip
@@ -131,7 +131,7 @@ def audits(fleet: Fleet, *users: str, options: tuple[str, ...] = ()) -> dict[str
     """What do audits under these logins say, side by side?"""
     with ThreadPoolExecutor() as pool:
         running = {
-            user: pool.submit(audit, fleet.lab, "--connect-timeout=2", *options, inventory=fleet.inventory(user))
+            user: pool.submit(audit, fleet.lab, "--connect-timeout=1.5", *options, inventory=fleet.inventory(user))
             for user in users
         }
         return {user: run.result() for user, run in running.items()}
@@ -164,7 +164,7 @@ def test_wrong_hosts_entry(healthy_fleet: Fleet) -> None:
         mended = audits(healthy_fleet, "root")["root"]
     assert "refused" == met
     assert [[("dns", "hosts-file", "app1")]] * 3 == [run.named for run in runs.values()]
-    assert {f"resolves app1 {WEB}", f"connects app1 {WEB}:80"} == runs["root"].of("failed")
+    assert {f"resolves app1 {WEB}", f"connects app1 http://{WEB}/"} == runs["root"].of("failed")
     assert {f"{wrong}\t{WEB}"} <= {line["line"] for line in runs["root"].findings[0]["evidence"]}
     assert [f"remove from /etc/hosts: {wrong}\t{WEB}", f"or correct it: {healthy_fleet.web.address} {WEB}"] == fix
     assert (0, []) == (mended.status, mended.findings)

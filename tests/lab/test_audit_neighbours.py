@@ -115,7 +115,7 @@ def hosts(lab: Lab) -> Fleet:
 
 def audited(hosts: Fleet, near: Near, user: str) -> Audited:
     """What does an audit under this login say?"""
-    return audit(hosts.lab, "--connect-timeout=2", inventory=hosts.inventory(user, near.text))
+    return audit(hosts.lab, "--connect-timeout=1.5", inventory=hosts.inventory(user, near.text))
 
 
 @pytest.mark.parametrize("near", NEARS, ids=str)

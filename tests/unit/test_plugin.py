@@ -226,7 +226,7 @@ def test_the_plugin_is_light() -> None:
 
 
 def test_connection_option(tmp_path: Path) -> None:
-    """testinfra's --connection is that of hosts which have none of their own."""
+    """Testinfra's --connection is that of hosts which have none of their own."""
     path = tmp_path / "hosts.yml"
     path.write_text("all: {hosts: {here: }, vars: {expect: {resolves: {localhost: [127.0.0.0/8, '::1/128']}}}}")
     assert run(tmp_path, f"--inventory={path}", "--connection=local").returncode == 0

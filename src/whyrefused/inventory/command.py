@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from whyrefused.inventory.flaws import inert, shown
-from whyrefused.inventory.validate import is_network
+from whyrefused.inventory.levels import is_network
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from whyrefused.inventory.connection import NAME, VARIABLES, connection
 from whyrefused.inventory.expect import Expect
 from whyrefused.inventory.flaws import Flaw, shown
+from whyrefused.inventory.levels import EXPECT
 from whyrefused.inventory.merge import merged, normalised
 from whyrefused.inventory.templates import BROKEN, Fleet, is_static
 from whyrefused.inventory.validate import LOCALHOST, judged, keys, mentions_localhost, names
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from whyrefused.inventory.templates import View
     from whyrefused.inventory.validate import Names
 
-EXPECT = "expect"
 SIMILAR = 0.75
 ENVIRONMENT = "environment"
 

@@ -6,6 +6,7 @@ variables, `expect` and what their templates may name is kept: whole vaulted fil
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+EXPECT = "expect"
 DEEPEST = 50
 WORD = re.compile(r"[A-Za-z_]\w*")
 VAULTED = "__ansible_vault"
@@ -230,3 +232,12 @@ def _lineage(
             every = {"all", *names}.union(*(parents[name] for name in names))
             sorted_by_group[names] = tuple(sorted(every, key=order.__getitem__))
     return {host: sorted_by_group[tuple(names)] for host, names in direct.items()}
+
+
+def is_network(word: str) -> bool:
+    """Is this an address or a CIDR?"""
+    try:
+        ipaddress.ip_network(word, strict=False)
+    except ValueError:
+        return False
+    return True

@@ -1,4 +1,8 @@
-"""Who is in the inventory, how is each reached, and what must be true of each?"""
+"""Who is in the inventory, how is each reached, and what must be true of each?
+
+pydantic and jinja2 take longer to load than the rest of this package. What needs them is loaded when the answer of
+`ansible-inventory` is there: that program should have begun long before.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory import command, levels, locate
-from whyrefused.inventory.connection import BECOME_PASSWORD
 from whyrefused.inventory.flaws import discreet, inert, nearest, shown
-from whyrefused.inventory.judging import EXPECT, Judging, wanted
+from whyrefused.inventory.levels import EXPECT
 from whyrefused.inventory.sources import read, readable
 from whyrefused.records import BadInput, Inventory, Problem
 
@@ -57,6 +60,8 @@ def judge(
     tree: Tree, given: Sequence[str], environ: Mapping[str, str], files: Sequence[Source] = ()
 ) -> tuple[Mapping[str, Host], tuple[Problem, ...]]:
     """Which hosts are in these levels, and what is wrong with them? Pure, but it looks whether key files are there."""
+    from whyrefused.inventory.judging import Judging  # noqa: PLC0415 - see the top
+
     judging = Judging(tree, environ, readable)
     hosts = judging.hosts()
     several = [source for source in files if EXPECT in source.text]
@@ -101,6 +106,8 @@ def _exports(
 
 
 def _tree(export: Export, given: Sequence[str]) -> Tree:
+    from whyrefused.inventory.judging import wanted  # noqa: PLC0415 - see the top
+
     try:
         return levels.parse(export.text, wanted)
     except levels.NotAnExport as error:
@@ -137,6 +144,8 @@ def _replaced(tree: Tree, locator: locate.Locator) -> Iterator[Problem]:
 
 
 def _warnings(tree: Tree, hosts: Mapping[str, Host], limited: Export | None) -> Iterator[str]:
+    from whyrefused.inventory.connection import BECOME_PASSWORD  # noqa: PLC0415 - see the top
+
     for pattern in limited.unmatched if limited else ():
         yield f"--limit: {shown(pattern)} names nobody"
     unchecked = [name for name, host in hosts.items() if not host.connection.host_key_checking]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from whyrefused.inventory.expect import Expect, destination
 from whyrefused.inventory.flaws import Flaw, kind, nearest, shown
+from whyrefused.inventory.levels import is_network
 from whyrefused.inventory.templates import BROKEN
 
 if TYPE_CHECKING:
@@ -242,15 +243,6 @@ def mentions_localhost(expect: Expect) -> bool:
     return any(LOCALHOST in (*port.allow, *port.deny, *port.clients) for port in expect.ports.values()) or any(
         connect.server == LOCALHOST for connect in expect.connects
     )
-
-
-def is_network(word: str) -> bool:
-    """Is this an address or a CIDR?"""
-    try:
-        ipaddress.ip_network(word, strict=False)
-    except ValueError:
-        return False
-    return True
 
 
 def _nobody(word: str, what: str, known: Iterable[str]) -> str:

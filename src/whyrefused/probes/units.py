@@ -140,8 +140,10 @@ def _number(text: str) -> float | None:
 def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
     entered = _number(block.get("ActiveEnterTimestampMonotonic", ""))
     up = uptime - entered / 1e6 if uptime is not None and entered else None
-    if up is not None and up < 0:  # two clocks: a container may have an uptime of its own (lxcfs)
-        up = None
+    if up is not None and up < 0:
+        # It became active after the clock was read, as one in a crash loop does; further apart, they are two clocks: a
+        # container may have an uptime of its own (lxcfs).
+        up = 0.0 if up > -SECONDS else None
     return Unit(
         name=name,
         id=block["Id"],
