@@ -264,6 +264,12 @@ class Counter:
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's WorkerController
         """The workers of pytest-xdist share what the hosts said: one visit, whatever their number."""
         if self._state.shared is None:
+            config = self._state.config
+            if config.getoption("inventory") or config.getini("whyrefused_inventory"):
+                from whyrefused import wiring  # noqa: PLC0415 - as above
+
+                # A worker could only say in vain what is wrong.
+                wiring.refuse_bad_input(self._state)
             self._state.shared = tempfile.mkdtemp(prefix="whyrefused-")
         node.workerinput["whyrefused"] = self._state.shared
 

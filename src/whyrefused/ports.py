@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.probes.listeners import Listener
@@ -104,12 +105,16 @@ def release(listener: Listener) -> str:
 def socket_of(host: HostEvidence, unit: str) -> Unit | None:
     """Which socket unit may hold this unit's port? It itself, the one of the same name, or one that systemd names.
 
-    Where several are loaded, an active one.
+    Where several are active, the first of them with the listening sockets of all.
     """
     name = suffixed(unit)
     names = [name] if name.endswith(".socket") else [name.removesuffix(".service") + ".socket", *_triggers(host, name)]
-    found = [one for one in (_loaded(host, each) for each in names) if one]
-    return next((one for one in found if one.active == "active"), found[0] if found else None)
+    found = [one for one in (_loaded(host, each) for each in dict.fromkeys(names)) if one]
+    active = [one for one in found if one.active == "active"]
+    if not active:
+        return found[0] if found else None
+    told = all(one.listens for one in active)
+    return replace(active[0], listens=tuple(line for one in active for line in one.listens) if told else ())
 
 
 def _triggers(host: HostEvidence, name: str) -> list[str]:

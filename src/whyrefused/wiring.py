@@ -79,6 +79,14 @@ def _audit(state: State) -> Audit | None:
     return state.audit
 
 
+def refuse_bad_input(state: State) -> None:
+    """Is the inventory wrong, or the command line? Then the run ends here, in the process that people see."""
+    try:
+        Audit(_settings(state.config), begin(state.config).result())
+    except BadInput as bad:
+        raise pytest.UsageError(reports.terminal(str(bad))) from bad
+
+
 def _settings(config: pytest.Config) -> Settings:
     get = config.getoption
     worker = getattr(config, "workerinput", {})

@@ -165,6 +165,18 @@ def test_workers(tmp_path: Path) -> None:
     assert not list(Path("/tmp").glob("whyrefused-*/replies.json"))  # noqa: S108 - where mkdtemp makes them
 
 
+def test_workers_and_a_wrong_inventory(tmp_path: Path) -> None:
+    """-n 2: a mistake is told once, with status 4, as without workers."""
+    done = run(tmp_path, f"--inventory={inventory(tmp_path, '{portz: {}}')}", "-n", "2")
+    assert (done.returncode, (done.stdout + done.stderr).count("did you mean `ports`?")) == (4, 1)
+
+
+def test_help(tmp_path: Path) -> None:
+    """--help shows our options, and reads no inventory."""
+    done = run(tmp_path, "--inventory=nowhere.yml", "--help")
+    assert (done.returncode, "--save-evidence" in done.stdout) == (0, True)
+
+
 def test_collect_only(tmp_path: Path) -> None:
     """--collect-only visits nobody and writes nothing."""
     done = run(tmp_path, f"--inventory={inventory(tmp_path, RED)}", "--collect-only", "-q")
