@@ -154,6 +154,7 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     try:
         audit.run(questions, pytest.skip.Exception)
     except BadInput as bad:
+        state.audit = None  # nothing was asked, so there is nothing to report
         raise pytest.UsageError(reports.terminal(str(bad))) from bad
     except OSError as error:
         raise pytest.UsageError(f"{error.filename or 'evidence'}: {error.strerror}") from error

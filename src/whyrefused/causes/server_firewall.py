@@ -64,6 +64,9 @@ def _judged(case: Case, host: HostEvidence, found: tuple[Verdict, ...]) -> Rulin
         unclear = [one for one in found if one.trace.verdict == "cannot-tell"]
         if unclear:
             return unknown(verdicts.words(unclear[0]))
+        kept = verdicts.answer_kept(host, found)
+        if kept:
+            return unknown(f"its rules let the connection in, but may keep back the answer: {kept}")
         return excluded(
             "its rules let the connection in", *(line for one in found for line in verdicts.lines(host, one))
         )

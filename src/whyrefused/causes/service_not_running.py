@@ -50,7 +50,7 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     host = case.at_server(evidence)
     if host is None:
         return unknown("which host should answer is not in the inventory")
-    if isinstance(case.item, PathItem) and case.seen.symptom != "refused":
+    if isinstance(case.item, PathItem) and case.seen.symptom not in {"refused", "reset"}:
         return unknown(f"a port without a program refuses at once; the client saw {case.seen.symptom}")
     try:
         return _of_unit(case, host) if case.unit else _without_unit(case, host)
@@ -75,6 +75,8 @@ def _of_unit(case: Case, host: HostEvidence) -> Ruling:
         return excluded(f"{case.unit} is running", *said)
     name = suffixed(str(case.unit))
     holders = _holders(case, host, unit, socket)
+    if case.seen.symptom == "reset" and not holders:
+        return unknown(f"{name} is down, but something took the connection before it ended it", *said)
     return Ruling(
         answer="proven",
         because=_because(name, variant, unit) + (f"; {case.key} is held by {holders[0][0]}" if holders else ""),
