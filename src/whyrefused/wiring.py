@@ -151,6 +151,7 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
     _take_over_html(state)
+    threading.Thread(target=reports.warm_up, daemon=True).start()
     try:
         audit.run(questions, pytest.skip.Exception)
     except BadInput as bad:

@@ -168,7 +168,7 @@ def test_one_process_for_plain_files(file: Path, tmp_path: Path) -> None:
     program = tmp_path / "ssh"
     program.write_text(f'#!/bin/sh\necho call >> {calls}\nexec {shutil.which("ssh")} "$@"\n')
     program.chmod(0o755)
-    for text, expected in (("User a\n", 1), ("User b\nHost h1*\nPort 3\n", 4), ("IdentityFile /%h\n", 4)):
+    for text, expected in (("User a\n", 1), ("User b\nHost h1*\nPort 3\n", 2), ("IdentityFile /%h\n", 4)):
         calls.write_text("")
         ports = [resolve(file, text, reach(f"h{n}"), ssh=str(program)).port for n in range(4)]
         assert expected == calls.read_text().count("call"), text
@@ -316,3 +316,22 @@ def test_unreadable_config(file: Path) -> None:
     file.chmod(0)
     with pytest.raises(NotReached):
         config.target(reach(), Settings(ssh_config=str(file)))
+
+
+@pytest.mark.parametrize(
+    ("host", "text", "shared"),
+    [
+        ("198.51.100.1", "Host web1\n HostName 198.51.100.9\nHost *\n User audit\n", True),
+        ("web1", "Host web1\n HostName 198.51.100.9\nHost *\n User audit\n", False),
+        ("web1", "Host web?\n Port 2222\n", False),
+        ("db1", "Host web? !db1\n Port 2222\n", True),
+        ("db1", "Host WEB* db*\n HostName x\n", False),
+        ("db1", "Host web1\nMatch user root\n Port 2222\n", False),
+        ("db1", "Host web1\n Include other\n", True),
+    ],
+)
+def test_hosts_that_no_block_names_are_asked_for_once(tmp_path: Path, host: str, text: str, shared: bool) -> None:  # noqa: FBT001 - a case
+    """`ssh -G` need not run for a host of which the configuration has nothing that it does not have of all."""
+    file = tmp_path / "config"
+    file.write_text(text)
+    assert shared == (config._plain_state((str(file),), host) is not None)  # noqa: SLF001 - what saves a process

@@ -7,7 +7,7 @@ never shows: the same run gives the same bytes.
 from whyrefused.report.escape import terminal
 from whyrefused.report.files import write
 from whyrefused.report.findings import cause_ids, findings, schema, to_json
-from whyrefused.report.page import page
+from whyrefused.report.page import page, warm_up
 from whyrefused.report.totals import summary
 
-__all__ = ["cause_ids", "findings", "page", "schema", "summary", "terminal", "to_json", "write"]
+__all__ = ["cause_ids", "findings", "page", "schema", "summary", "terminal", "to_json", "warm_up", "write"]

@@ -151,6 +151,11 @@ def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever an expression gives
     return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
+def warm_up() -> None:
+    """Compile the page's template now, in a thread of the caller's, while something else takes its time."""
+    _template()
+
+
 @functools.cache
 def _template() -> Template:
     # jinja2 costs 40 ms to import, and whoever wants `terminal` or `summary` has no page to make.

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import threading
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -251,7 +252,7 @@ def _resolve(
     if not program:
         return _without_ssh(base)
     files = _config_files(base)
-    state = _plain_state(files) if not {"-o", "-J"} & set(given) else None
+    state = _plain_state(files, host) if not {"-o", "-J"} & set(given) else None
     if state is None:
         named = (*(("-l", user) if user else ()), *(("-p", str(port)) if port else ()))
         return _ask(program, (*base, *named), host)
@@ -303,17 +304,17 @@ def _config_files(options: tuple[str, ...]) -> tuple[str, ...]:
     return (f"{home()}/.ssh/config", SYSTEM_CONFIG) if at is None else (options[at + 1],)
 
 
-def _plain_state(files: tuple[str, ...]) -> tuple[object, ...] | None:
-    """Which files say the same for every host, and as of when? None if any may tell hosts apart."""
+def _plain_state(files: tuple[str, ...], host: str) -> tuple[object, ...] | None:
+    """Which files say for this host what they say for any, and as of when? None if one may have more for it."""
     state: list[object] = []
     for file in files:
-        found = _plain_file(file, state, depth=0)
+        found = _plain_file(file, host, state, depth=0)
         if not found:
             return None
     return tuple(state)
 
 
-def _plain_file(file: str, state: list[object], depth: int) -> bool:
+def _plain_file(file: str, host: str, state: list[object], depth: int) -> bool:
     path = Path(file)
     try:
         status = path.stat()
@@ -324,10 +325,26 @@ def _plain_file(file: str, state: list[object], depth: int) -> bool:
     except OSError:
         return False
     state.append((file, status.st_mtime_ns, status.st_size))
-    return depth <= _DEPTH and all(_plain_line(line, file, state, depth) for line in text.split("\n"))
+    return depth <= _DEPTH and all(_plain_line(line, file, host, state, depth) for line in _lines_for(text, host))
 
 
-def _plain_line(line: str, file: str, state: list[object], depth: int) -> bool:
+def _lines_for(text: str, host: str) -> Iterator[str]:
+    """Which lines may hold for this host? Those of a Host block none of whose patterns is its name do not."""
+    active = True
+    for line in text.split("\n"):
+        keyword, value = _words(line)
+        if keyword == "host":
+            # A pattern with a `!` takes hosts out of a block, it lets none in (ssh_config(5), PATTERNS).
+            active = any(
+                fnmatchcase(host.lower(), one.strip('"').lower().replace("[", "[[]"))
+                for one in value.split()
+                if one[:1] != "!"
+            )
+        if active or keyword == "match":
+            yield line
+
+
+def _plain_line(line: str, file: str, host: str, state: list[object], depth: int) -> bool:
     keyword, value = _words(line)
     if not keyword:
         return True
@@ -336,7 +353,7 @@ def _plain_line(line: str, file: str, state: list[object], depth: int) -> bool:
         names = [os.path.join(folder, _expand_home(name.strip('"'))) for name in value.split()]  # noqa: PTH118 - globs
         included = [found for name in names for found in sorted(glob.glob(name))]  # noqa: PTH207 - the same
         state.append(tuple(included))
-        return "%" not in value and "$" not in value and all(_plain_file(f, state, depth + 1) for f in included)
+        return "%" not in value and "$" not in value and all(_plain_file(f, host, state, depth + 1) for f in included)
     if keyword == "host":
         return value == "*"
     return keyword not in _PER_HOST and "%" not in value and "$" not in value
