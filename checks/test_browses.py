@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused.plan.declare import LATER
+from whyrefused.records import LATER
 
 if TYPE_CHECKING:
     from whyrefused.plan.items import LaterItem

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused.plan.declare import LATER
 from whyrefused.plan.items import LaterItem
 from whyrefused.probes import dials
-from whyrefused.records import Seen
+from whyrefused.records import LATER, Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import fcntl
-import json
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING
 from whyrefused import judge
 from whyrefused.collect import saved
 from whyrefused.collect.fleet import collect
+from whyrefused.collect.shared import once
 from whyrefused.evidence import Evidence
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
@@ -20,7 +18,7 @@ from whyrefused.records import Reply, Run
 from whyrefused.report import write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from whyrefused.collect.visit import Options
     from whyrefused.plan.items import Item
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from whyrefused.script import Asked
 
 PRIVATE, PUBLIC = 0o600, 0o644
-REPLIES, NOTES = "replies.json", "notes.json"
 
 Visited = tuple[dict[str, Reply], tuple[str, ...]]
 """What the hosts answered, by host, and what the reader must know of the visit."""
@@ -123,7 +120,7 @@ class Audit:
             missing = "not in the saved evidence"
             return {name: kept.get(name) or Reply(host=name, frames={}, unreached=missing) for name in asked}, ()
         if self.settings.shared:
-            return _once(Path(self.settings.shared), lambda: self._visit(asked))
+            return once(Path(self.settings.shared), lambda: self._visit(asked))
         return self._visit(asked)
 
     def _visit(self, asked: Mapping[str, Mapping[str, Asked]]) -> Visited:
@@ -132,17 +129,6 @@ class Audit:
         if self.settings.save:
             write(Path(self.settings.save), saved.dumps(replies.values()), PRIVATE)
         return replies, notes
-
-
-def _once(folder: Path, visit: Callable[[], Visited]) -> Visited:
-    """The replies of a visit that one of several processes makes and the others wait for."""
-    with os.fdopen(os.open(folder / "lock", os.O_CREAT | os.O_RDWR, PRIVATE), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / REPLIES).exists():
-            replies, notes = visit()
-            write(folder / NOTES, json.dumps(notes), PRIVATE)
-            write(folder / REPLIES, saved.dumps(replies.values()), PRIVATE)
-        return saved.loads(str(folder / REPLIES)), tuple(json.loads((folder / NOTES).read_text()))
 
 
 def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Sequence[tuple[str, str, str]]) -> Run:

@@ -20,6 +20,9 @@ Symptom = Literal[
     "connected", "refused", "reset", "timed-out", "unreachable", "dns-failure", "proxy-error", "local-error"
 ]
 
+LATER = "not checked yet"
+"""The words in `observed` of an item whose key is declared and has no check in this version; counted by them."""
+
 Answer = Literal["proven", "excluded", "unknown"]
 
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from whyrefused.inventory import load
 from whyrefused.inventory.expect import Expect
 from whyrefused.plan.ask import questions
-from whyrefused.plan.declare import LATER, asked, declared, dialled, members, server_of
+from whyrefused.plan.declare import asked, declared, dialled, members, server_of
 from whyrefused.plan.items import FirewallItem, Item, LaterItem, PathItem
 from whyrefused.probes import registry
-from whyrefused.records import Connection, Host, Inventory
+from whyrefused.records import LATER, Connection, Host, Inventory
 
 DATA = Path(__file__).parent / "data/plan"
 

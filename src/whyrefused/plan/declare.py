@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from whyrefused.records import Host, Inventory
 
 ANYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
-LATER = "not checked yet"
 
 
 def declared(inventory: Inventory) -> tuple[Item, ...]:

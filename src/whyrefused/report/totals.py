@@ -6,11 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whyrefused.records import LATER
+
 if TYPE_CHECKING:
     from whyrefused.records import Run
-
-LATER = "not checked yet"
-"""The words in `observed` of an item whose key is declared but has no check in this version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
