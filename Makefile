@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements.lock
 
-.PHONY: audit test lint unit lab lab-down bench docs lock clean
+.PHONY: audit test lint unit lab lab-down bench accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
@@ -30,6 +30,9 @@ lab-down: $(STAMP) ## remove all of it
 
 bench: $(STAMP) ## the figures of docs/performance.md (root)
 	WHYREFUSED_BENCH=1 $(BIN)/pytest tests/bench -p no:cacheprovider -s
+
+accuracy: $(STAMP) ## play every scenario, write docs/accuracy.md and the stories of tests/scenarios (root)
+	WHYREFUSED_ACCURACY=1 WHYREFUSED_RECORD=1 WHYREFUSED_SCENARIOS=1 $(BIN)/pytest tests/lab/test_scenarios.py -p no:cacheprovider
 
 docs: $(STAMP) ## write the generated pages again
 	$(BIN)/python -m whyrefused.manual

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whyrefused.plan.items import LaterItem
-from whyrefused.probes import dials
-from whyrefused.records import LATER, Seen
+from whyrefused.records import LATER, CouldNotLook, Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
-    from whyrefused.plan.items import PathItem
+    from whyrefused.plan.keys.connects import PathItem
 
 
 def look(declared: PathItem | LaterItem, evidence: Evidence) -> Seen:
     """What did the kernel of the client say to connect(2)?"""
-    if isinstance(declared, LaterItem) or declared.proxied:
+    if isinstance(declared, LaterItem) or declared.proxy:
         how = "over UDP" if isinstance(declared, LaterItem) else "through the declared proxy"
         pytest.skip(f"{LATER} {how}: {declared.wanted}")
     host = evidence[declared.host]
-    dial = host.dial(dials.key(declared.destination, declared.port))
+    dial = host.dial(declared.dial)
+    if dial.unable:
+        raise CouldNotLook(f"{declared.host}: {dial.unable}")
     source = f"connect({declared.destination}:{declared.port})"
     said = f"{dial.symptom}: {dial.lines[-1]}" if dial.lines else dial.symptom
     return Seen(

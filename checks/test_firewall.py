@@ -9,7 +9,7 @@ from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
-    from whyrefused.plan.items import FirewallItem
+    from whyrefused.plan.keys.firewall import FirewallItem
 
 
 def look(declared: FirewallItem, evidence: Evidence) -> Seen:

@@ -9,7 +9,7 @@ from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence, HostEvidence
-    from whyrefused.plan.items import PortItem
+    from whyrefused.plan.keys.ports import PortItem
     from whyrefused.probes.listeners import Listener
 
 

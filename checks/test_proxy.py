@@ -9,7 +9,7 @@ from whyrefused.records import Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
-    from whyrefused.plan.items import ProxyItem
+    from whyrefused.plan.keys.proxy import ProxyItem
 
 
 def look(declared: ProxyItem, evidence: Evidence) -> Seen:

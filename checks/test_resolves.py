@@ -8,7 +8,7 @@ from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
-    from whyrefused.plan.items import NameItem
+    from whyrefused.plan.keys.resolves import NameItem
 
 
 def look(declared: NameItem, evidence: Evidence) -> Seen:

@@ -9,7 +9,7 @@ from whyrefused.records import Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
-    from whyrefused.plan.items import ServiceItem
+    from whyrefused.plan.keys.services import ServiceItem
 
 
 def look(declared: ServiceItem, evidence: Evidence) -> Seen:

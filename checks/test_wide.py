@@ -11,7 +11,7 @@ from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
-    from whyrefused.plan.items import WideItem
+    from whyrefused.plan.keys.wide import WideItem
 
 
 def look(declared: WideItem, evidence: Evidence) -> Seen:

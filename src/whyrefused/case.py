@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.plan.items import FirewallItem, NameItem, PathItem, PortItem, ProxyItem, ServiceItem
+from whyrefused.plan.keys.connects import PathItem
+from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.keys.ports import PortItem
+from whyrefused.plan.keys.proxy import ProxyItem
+from whyrefused.plan.keys.resolves import NameItem
+from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.records import Ruling
 
 if TYPE_CHECKING:
@@ -60,6 +65,10 @@ class Case:
     def key(self) -> str:
         """The port as the inventory writes it."""
         return f"{self.port}/{self.protocol}"
+
+    def at_client(self, evidence: Evidence) -> HostEvidence:
+        """What is known of the host whose item it is: the client of a path."""
+        return evidence[self.item.host]
 
     def at_server(self, evidence: Evidence) -> HostEvidence | None:
         """What is known of the server? None where the inventory does not have it."""

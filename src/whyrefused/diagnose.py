@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused import daemons
-from whyrefused.case import Case
+from whyrefused.cases import case_of
 from whyrefused.causes import registry
-from whyrefused.plan.declare import is_literal
-from whyrefused.plan.items import FirewallItem, NameItem, PathItem, PortItem, ProxyItem, ServiceItem
 from whyrefused.records import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from whyrefused.addresses import Address
+    from whyrefused.case import Case
     from whyrefused.evidence import Evidence
     from whyrefused.plan.items import Item
-    from whyrefused.records import Host, Inventory, Ruling, Seen
+    from whyrefused.records import Inventory, Ruling, Seen
 
 UNDETERMINED = "undetermined"
 
@@ -42,7 +38,7 @@ def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Eviden
     """
     found: dict[str, Finding] = {}
     for failure in sorted(failures, key=_nearest_first):
-        case = _case(inventory, failure)
+        case = case_of(inventory, failure.item, failure.seen)
         if case is None:
             continue
         rulings = {code: cause.rule(case, evidence) for code, cause in registry().items()}
@@ -71,86 +67,6 @@ def _nearest_first(failure: Failure) -> tuple[int, str]:
 
 def _weight(finding: Finding) -> tuple[bool, int, str]:
     return finding.cause == UNDETERMINED, -len(finding.explains), finding.id
-
-
-def _case(inventory: Inventory, failure: Failure) -> Case | None:
-    """What is there to explain? None where nothing was refused."""
-    item = failure.item
-    match item:
-        # One that runs and is not enabled is not as declared, and nothing is refused.
-        case ServiceItem() if item.state == "running" and failure.seen.value[0] != "running":
-            return _of_port(failure, inventory.hosts[item.host], _key_of(inventory, item), item.unit)
-        case PortItem() if item.state == "listening":
-            return _of_port(failure, inventory.hosts[item.host], item.subject, item.unit)
-        case FirewallItem() if item.let_in:
-            key = f"{item.port}/{item.protocol}"
-            return _of_port(failure, inventory.hosts[item.host], key, None)
-        case PathItem():
-            return _of_path(inventory, failure, item)
-        case NameItem() | ProxyItem():
-            return _of_port(failure, None, None, None)
-    return None
-
-
-def _of_path(inventory: Inventory, failure: Failure, item: PathItem) -> Case:
-    server = inventory.hosts.get(item.server or "") or _at(inventory, failure)
-    case = _of_port(failure, server, item.server_port or f"{item.port}/tcp", None)
-    return replace(case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server))
-
-
-def _at(inventory: Inventory, failure: Failure) -> Host | None:
-    """Which host of the inventory has the address that a path ended at? For a destination that it does not know."""
-    last = failure.seen.value.last
-    found = [host for host in inventory.hosts.values() if last and host.connection.address == str(last.address)]
-    return found[0] if found else None
-
-
-def _declared_answers(inventory: Inventory, item: PathItem, server: Host | None) -> tuple[Address, ...]:
-    """Which addresses does the inventory give the name that is dialled? By `resolves`, or as the server's own name."""
-    declared = inventory.hosts[item.host].expect.resolves.get(item.destination, ())
-    if not declared and server and server.name == item.destination and is_literal(server.connection.address):
-        declared = (server.connection.address,)
-    return tuple(ipaddress.ip_address(one) for one in declared if "/" not in one)
-
-
-def _others(inventory: Inventory, server: Host | None) -> frozenset[Address]:
-    """Which addresses are other hosts', none of which is declared to forward anything?"""
-    return frozenset(
-        ipaddress.ip_address(host.connection.address)
-        for host in inventory.hosts.values()
-        if host is not server and not host.expect.forwards and is_literal(host.connection.address)
-    )
-
-
-def _of_port(failure: Failure, server: Host | None, key: str | None, unit: str | None) -> Case:
-    number, _, protocol = (key or "").partition("/")
-    port = server.expect.ports.get(key or "") if server else None
-    owner = unit or (port.service if port else None) or (_only_unit(server, int(number)) if server and number else None)
-    service = server.expect.services.get(owner or "") if server else None
-    return Case(
-        item=failure.item,
-        seen=failure.seen,
-        server=server.name if server else None,
-        port=int(number) if number else None,
-        protocol=protocol or "tcp",
-        bind=port.bind if port else "0.0.0.0",  # noqa: S104 - the grammar's default
-        unit=owner,
-        wants_enabled=bool(service and service.enabled),
-        declared_ports={name: one.service for name, one in server.expect.ports.items()} if server else {},
-    )
-
-
-def _key_of(inventory: Inventory, item: ServiceItem) -> str | None:
-    """Which declared port does this unit serve?"""
-    ports = inventory.hosts[item.host].expect.ports
-    return next((key for key, port in ports.items() if port.service == item.unit), None)
-
-
-def _only_unit(server: Host, port: int) -> str | None:
-    """Which unit must be meant where a port names none? The one declared daemon that is known for this very port."""
-    units = [unit for unit, service in server.expect.services.items() if service.state == "running"]
-    known = [unit for unit in units if port in daemons.known(unit).ports]
-    return known[0] if len(known) == 1 else None
 
 
 def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling]) -> list[Finding]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from whyrefused.diagnose import Failure, diagnose, first_of
-from whyrefused.plan.items import PathItem
+from whyrefused.plan.keys.connects import PathItem
 from whyrefused.records import CouldNotLook, Result, Seen
 
 if TYPE_CHECKING:

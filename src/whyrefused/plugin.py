@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from whyrefused.audit import Audit, Verdicts
     from whyrefused.records import Inventory, Outcome, Run, Seen
 
-CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "headroom", "forwards", "browses",
-          "configured_in", "as")  # fmt: skip
+CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "configured_in", "headroom",
+          "forwards", "browses")  # fmt: skip
 STATE = pytest.StashKey["State"]()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.firewall import Part, Trace
     from whyrefused.firewall import Verdict as Answer
-    from whyrefused.plan.items import FirewallItem
+    from whyrefused.plan.keys.firewall import FirewallItem
     from whyrefused.probes.listeners import Listener
     from whyrefused.records import Line
 

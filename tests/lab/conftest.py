@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import Lab, unavailable
+from . import Lab, matrix, unavailable
+from .scenario import LOGINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .scenario import Ended
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,6 +22,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("lab"):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+ENDED = pytest.StashKey[list["Ended"]]()
+
+
+@pytest.fixture(scope="session")
+def record_scenario(pytestconfig: pytest.Config) -> list[Ended]:
+    """Every scenario that ended, for the matrix at the end of the run."""
+    return pytestconfig.stash.setdefault(ENDED, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the confusion matrix of each login, and keep it where that is wanted."""
+    ended = config.stash.get(ENDED, [])
+    for login in LOGINS if ended else ():
+        terminalreporter.section(matrix.sentence(ended, login))
+        terminalreporter.write_line(matrix.table(ended, login))
+    if ended and os.environ.get("WHYREFUSED_ACCURACY"):
+        matrix.write(ended)
 
 
 @pytest.fixture(scope="module")

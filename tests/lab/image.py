@@ -20,6 +20,9 @@ PACKAGES = (
 )
 """What is on every host. Nothing of it runs until a test starts it, but sshd."""
 
+LATER = ("chromium", "postgresql")
+"""What debootstrap cannot resolve: its packages depend on alternatives and virtual ones, which apt knows."""
+
 FINISH = Path(__file__).with_name("image.sh")
 BUILD_SECONDS = 1800
 
@@ -59,7 +62,7 @@ def source() -> Source:
 
 def identity(suite: str) -> str:
     """Which recipe is this? A changed recipe is another image."""
-    recipe = "\n".join((suite, *PACKAGES, FINISH.read_text()))
+    recipe = "\n".join((suite, *PACKAGES, *LATER, FINISH.read_text()))
     return f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
@@ -85,7 +88,11 @@ def _build(image: Path) -> None:
     with log().open("w"):
         pass
     _logged(*_debootstrap(source(), part))
-    _logged("chroot", str(part), "/bin/sh", stdin=FINISH.read_text())
+    # systemd-resolved leaves a link to nowhere; apt in there resolves as it does here.
+    resolver = part / "etc/resolv.conf"
+    resolver.unlink(missing_ok=True)
+    shutil.copyfile("/etc/resolv.conf", resolver)
+    _logged("chroot", str(part), "/bin/sh", "-s", *LATER, stdin=FINISH.read_text())
     os.sync()
     part.rename(image)
 

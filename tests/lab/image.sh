@@ -1,5 +1,13 @@
-# Runs in the new image, as root, once. Whatever differs between hosts is written when a host boots.
+# Runs in the new image, as root, once. Whatever differs between hosts is written when a host boots. The arguments are
+# packages that are still to be installed.
 set -eu
+
+# A package's own start of its service must do nothing here.
+printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+apt-get update -qq </dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" </dev/null >/dev/null
+rm /usr/sbin/policy-rc.d
 
 cat >/etc/ssh/sshd_config.d/lab.conf <<'CONF'
 PermitRootLogin prohibit-password
@@ -21,7 +29,7 @@ echo 'LANG=C.UTF-8' >/etc/default/locale
 sed -i '/pam_systemd\.so/d' /etc/pam.d/common-session
 
 # A test starts what it needs; nothing else listens.
-for unit in nginx haproxy redis-server nftables ufw dnsmasq tinyproxy firewalld systemd-resolved systemd-timesyncd \
+for unit in nginx haproxy redis-server postgresql nftables ufw dnsmasq tinyproxy firewalld systemd-resolved systemd-timesyncd \
     netfilter-persistent conntrackd; do
   systemctl -q disable "$unit.service" 2>/dev/null || true
 done

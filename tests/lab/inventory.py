@@ -30,8 +30,11 @@ def filled(text: str, hosts: Iterable[Host]) -> str:
     return Addresses(text).substitute(names)
 
 
-def rendered(content: str | Mapping[str, Any], hosts: Iterable[Host], user: str, config: Path) -> str:
-    """What is the inventory as YAML? Every host of the lab that it names is given its address and the way to it."""
+def rendered(content: str | Mapping[str, Any], hosts: Iterable[Host], user: str, config: Path | None) -> str:
+    """What is the inventory as YAML? Every host of the lab that it names is given its address and the way to it.
+
+    Without `config` it tells no way: what a story keeps.
+    """
     kept = tuple(hosts)
     tree: dict[str, Any] = yaml.safe_load(filled(content, kept)) if isinstance(content, str) else dict(content)
     everything: dict[str, Any] = dict(tree.get("all") or {})
@@ -40,7 +43,8 @@ def rendered(content: str | Mapping[str, Any], hosts: Iterable[Host], user: str,
     for host in kept:
         if host.name in named:
             entries[host.name] = {"ansible_host": host.address, **(entries.get(host.name) or {})}
-    variables = {"ansible_user": user, "ansible_ssh_common_args": f"-F {config}", **(everything.get("vars") or {})}
+    way = {"ansible_user": user, "ansible_ssh_common_args": f"-F {config}"} if config else {}
+    variables = {**way, **(everything.get("vars") or {})}
     tree = {"all": {**everything, "vars": variables, "hosts": entries}, **{k: v for k, v in tree.items() if k != "all"}}
     return yaml.safe_dump(tree, sort_keys=False)
 

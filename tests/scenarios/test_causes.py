@@ -21,7 +21,7 @@ from .replay import HERE, alone, read
 if TYPE_CHECKING:
     from whyrefused.records import Finding
 
-SHAPES = ("service-not-running", "wrong-port", "wrong-bind-address", "server-firewall", "dns", "proxy")
+SHAPES = tuple(sorted(file.stem for file in (HERE / "causes").glob("*.yml")))
 WORDS = [
     ("socket-stopped", "services web1 echo", "systemctl start echo.socket"),
     ("socket-stopped", "services web1 idle", "systemctl start idle.socket"),

@@ -9,7 +9,8 @@ import pytest
 
 from whyrefused.evidence import Evidence, looked
 from whyrefused.judge import Judged, Question, judge, result
-from whyrefused.plan.items import PathItem, ServiceItem
+from whyrefused.plan.keys.connects import PathItem
+from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.probes.dials import Dial, Try
 from whyrefused.records import CouldNotLook, Finding, Frame, Line, Missing, Reply, Seen
 
@@ -128,7 +129,7 @@ def test_path() -> None:
     one = Try(address=ip_address("192.0.2.1"), word="ECONNREFUSED", milliseconds=1, source="", icmp=None, line="")
     dial = Dial(tries=(one,), no_name="", lines=())
     item = PathItem(host="a", check="connects", subject="b:80", wanted="a connects to b:80", server="b",
-                    destination="b.example.com", port=80, server_port="80/tcp", proxied=False)  # fmt: skip
+                    destination="b.example.com", port=80, server_port="80/tcp")  # fmt: skip
     told = result(judged("failed", Seen(value=dial, said="", symptom=dial.symptom), item=item), ())
     assert ("a", "b", "b.example.com", 80, "refused") == (
         told.client, told.server, told.destination, told.port, told.symptom

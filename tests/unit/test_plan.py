@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from whyrefused.inventory import load
 from whyrefused.inventory.expect import Expect
 from whyrefused.plan.ask import questions
-from whyrefused.plan.declare import asked, declared, dialled, members, server_of
-from whyrefused.plan.items import FirewallItem, Item, LaterItem, PathItem
+from whyrefused.plan.declare import declared
+from whyrefused.plan.items import Item, LaterItem
+from whyrefused.plan.keys.connects import PathItem
+from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.who import asked, dialled, members, server_of
 from whyrefused.probes import registry
 from whyrefused.records import LATER, Connection, Host, Inventory
 
@@ -36,7 +39,7 @@ def shown(item: Item) -> str:
     words = f"{item.check}[{item.label}] {item.wanted}"
     if isinstance(item, PathItem):
         words += f" -> {item.server or 'unknown'} {item.server_port or 'no declared port'}"
-        words += ", through a proxy" if item.proxied else ""
+        words += ", through a proxy" if item.proxy else ""
     return words + (f" ({LATER})" if isinstance(item, LaterItem) else "")
 
 
@@ -70,7 +73,7 @@ def test_only_what_is_selected_is_asked() -> None:
     assert {"db1": {"identity", "nft", "iptables", "addresses"}, "app1": {"identity", "addresses"},
             "app2": {"identity", "addresses"}} == of("firewall db1-5432/tcp-allow-app")  # fmt: skip
     assert {"app1": {"identity", "addresses", "dials", "names"}, "db1": server | {"nft", "iptables"}} == of(
-        "connects app1-db.example.com:5432"
+        "connects app1-db.example.com:5432-as-unit:app.service"
     )
     assert {} == of("headroom db1-backlog")
 
@@ -117,7 +120,7 @@ def test_selected_client_dials_servers_that_are_not() -> None:
     """A selected client dials every server that names it; only the client is asked."""
     inventory = documented("app1")
     paths = {item.subject for item in declared(inventory) if item.check == "connects"}
-    assert {"web1:443", "web2:443", "db1:5432", "db.example.com:5432"} <= paths
+    assert {"web1:443", "web2:443", "db1:5432", "db.example.com:5432 as unit:app.service"} <= paths
     assert {"app1"} == set(questions(inventory, declared(inventory), 4)) - {"localhost"}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.addresses import plain
 from whyrefused.case import NameItem, PathItem, excluded, unknown
-from whyrefused.plan.declare import is_literal
+from whyrefused.plan.who import is_literal
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:

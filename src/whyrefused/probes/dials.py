@@ -1,9 +1,10 @@
 """Does each declared path really connect, dialled from its client?
 
 The host dials with what it has, python3 or perl: both tell errno as a number, which text does not. Rows printed, tab
-between the words, `KEY` being `HOST PORT`:
+between the words, `KEY` being `HOST PORT`, or `HOST PORT WHO PROXY` with `-` for none:
 
     KEY name EAI_NONAME MILLISECONDS                        the name has no address
+    KEY unable WORDS                                        it could not be dialled as declared
     KEY try ADDRESS WORD MILLISECONDS SOURCE TYPE/CODE/OFFENDER
                     WORD: ok, CLOSED (taken, then closed without a byte), or errno's name; the ICMP error or -
     KEY end
@@ -75,6 +76,7 @@ class Dial:
     tries: tuple[Try, ...]
     no_name: str  # EAI_… where the name had no address, else empty
     lines: tuple[str, ...]
+    unable: str = ""  # why it could not be dialled as declared; then nothing is known of the path
 
     @property
     def last(self) -> Try | None:
@@ -87,9 +89,9 @@ class Dial:
         return self.tries[-1].symptom if self.tries else "dns-failure"
 
 
-def key(host: str, port: int) -> str:
-    """How is this path named among what a host is asked?"""
-    return f"{host} {port}"
+def key(host: str, port: int, who: str = "", proxy: str = "") -> str:
+    """How is this path named among what a host is asked? `who` is unit:NAME or user:NAME, `proxy` a URL."""
+    return f"{host} {port} {who or '-'} {proxy or '-'}" if who or proxy else f"{host} {port}"
 
 
 @cache
@@ -127,7 +129,11 @@ def _dial(rows: list[list[str]]) -> Dial:
     names = [row[1] for row in rows if row[0] == "name" and len(row) > 1]
     tries = tuple(_try(row) for row in rows if row[0] == "try")
     no_name = tuple(f"no address: {name}" for name in names)
-    return Dial(tries=tries, no_name=names[0] if names else "", lines=(*no_name, *(one.line for one in tries)))
+    unable = [row[1] for row in rows if row[0] == "unable" and len(row) > 1]
+    return Dial(
+        tries=tries, no_name=names[0] if names else "", lines=(*no_name, *(one.line for one in tries)),
+        unable=unable[0] if unable else "",
+    )  # fmt: skip
 
 
 def _try(row: list[str]) -> Try:

@@ -1,11 +1,11 @@
-# Dial every HOST PORT pair of the arguments at once and print what the kernel said. Runs on the host, Perl 5.14+.
+# Dial every path of the arguments (HOST PORT, or HOST PORT WHO PROXY) at once and print what the kernel said. Runs on the host, Perl 5.14+.
 use strict;
 use Errno ();
 use IO::Select;
 use Socket qw(:DEFAULT :addrinfo inet_ntop MSG_PEEK);
 use POSIX ();
 
-my ($patience, @pairs) = @ARGV;
+my ($patience, @keys) = @ARGV;
 my $linger = 0.3;
 my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 sub now { (POSIX::times())[0] / $ticks }
@@ -53,31 +53,31 @@ sub dial {
 }
 
 sub path {
-    my ($host, $port) = @_;
+    my ($key) = @_;
+    my ($host, $port, $who, $proxy) = (split(/ /, $key), "-", "-");
+    return row($key, "unable", "not dialled: needs python3 there") if $who ne "-" || $proxy ne "-";
     my $start = now();
     my ($error, @found) = getaddrinfo($host, $port, { socktype => SOCK_STREAM });
     if ($error) {
         my %word = map { my $n = $_; my $v = eval { no strict "refs"; &{"Socket::$n"}() }; defined $v ? ($v => $n) : () }
             qw(EAI_AGAIN EAI_FAIL EAI_NONAME EAI_NODATA EAI_ADDRFAMILY EAI_FAMILY EAI_SERVICE EAI_SYSTEM);
-        row("$host $port", "name", $word{ $error + 0 } || $error + 0, int((now() - $start) * 1000));
+        row($key, "name", $word{ $error + 0 } || $error + 0, int((now() - $start) * 1000));
         return;
     }
     for my $one (@found) {
         my ($none, $address) = getnameinfo($one->{addr}, NI_NUMERICHOST | NI_NUMERICSERV, NIx_NOSERV);
         my ($code, $took, $source) = dial($one);
-        row("$host $port", "try", $address, $code, $took, $source, "-");
+        row($key, "try", $address, $code, $took, $source, "-");
         last if $code eq "ok";
     }
 }
 
 my @children;
-for my $pair (@pairs) {
+for my $key (@keys) {
     my $child = fork;
     if (!$child) {
-        my ($host, $port) = split / /, $pair, 2;
-        no strict "refs";
-        path($host, $port);
-        row($pair, "end");
+        path($key);
+        row($key, "end");
         exit 0;
     }
     push @children, $child;

@@ -1,4 +1,7 @@
-"""Dial every HOST PORT pair of the arguments at once and print what the kernel said. Runs on the host, Python 3.4+."""
+"""Dial every path of the arguments at once and print what the kernel said. Runs on the host, Python 3.4+.
+
+A path is HOST PORT, or HOST PORT WHO PROXY.
+"""
 
 import errno
 import os
@@ -103,8 +106,12 @@ def connect(family, address):
         s.close()
 
 
-def path(host, port):
-    key = host + " " + port
+def path(key):
+    host, port, who, proxy = [*key.split(" "), "-", "-"][:4]
+    if who != "-" or proxy != "-":
+        row(key, "unable", "not dialled")
+        row(key, "end")
+        return
     start = time.monotonic()
     try:
         found = socket.getaddrinfo(host, int(port), 0, socket.SOCK_STREAM)
@@ -123,8 +130,8 @@ def path(host, port):
 
 
 threads = []
-for pair in sys.argv[2:]:
-    thread = threading.Thread(target=path, args=pair.split(" ", 1))
+for key in sys.argv[2:]:
+    thread = threading.Thread(target=path, args=(key,))
     thread.daemon = True
     thread.start()
     threads.append(thread)

@@ -1,0 +1,101 @@
+"""Which case does a failed item make: all that was declared about it, for the causes to rule on? Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from whyrefused import daemons
+from whyrefused.case import Case
+from whyrefused.plan.keys.connects import PathItem
+from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.keys.ports import PortItem
+from whyrefused.plan.keys.proxy import ProxyItem
+from whyrefused.plan.keys.resolves import NameItem
+from whyrefused.plan.keys.services import ServiceItem
+from whyrefused.plan.who import is_literal
+
+if TYPE_CHECKING:
+    from whyrefused.addresses import Address
+    from whyrefused.plan.items import Item
+    from whyrefused.records import Host, Inventory, Seen
+
+
+def case_of(inventory: Inventory, item: Item, seen: Seen) -> Case | None:
+    """What is there to explain of a failed item? None where nothing was refused."""
+    match item:
+        # One that runs and is not enabled is not as declared, and nothing is refused.
+        case ServiceItem() if item.state == "running" and seen.value[0] != "running":
+            return _of_port(item, seen, inventory.hosts[item.host], _key_of(inventory, item), item.unit)
+        case PortItem() if item.state == "listening":
+            return _of_port(item, seen, inventory.hosts[item.host], item.subject, item.unit)
+        case FirewallItem() if item.let_in:
+            key = f"{item.port}/{item.protocol}"
+            return _of_port(item, seen, inventory.hosts[item.host], key, None)
+        case PathItem():
+            return _of_path(inventory, item, seen)
+        case NameItem() | ProxyItem():
+            return _of_port(item, seen, None, None, None)
+    return None
+
+
+def _of_path(inventory: Inventory, item: PathItem, seen: Seen) -> Case:
+    server = inventory.hosts.get(item.server or "") or _at(inventory, seen)
+    case = _of_port(item, seen, server, item.server_port or f"{item.port}/tcp", None)
+    return replace(case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server))
+
+
+def _at(inventory: Inventory, seen: Seen) -> Host | None:
+    """Which host of the inventory has the address that a path ended at? For a destination that it does not know."""
+    last = seen.value.last
+    found = [host for host in inventory.hosts.values() if last and host.connection.address == str(last.address)]
+    return found[0] if found else None
+
+
+def _declared_answers(inventory: Inventory, item: PathItem, server: Host | None) -> tuple[Address, ...]:
+    """Which addresses does the inventory give the name that is dialled? By `resolves`, or as the server's own name."""
+    declared = inventory.hosts[item.host].expect.resolves.get(item.destination, ())
+    if not declared and server and server.name == item.destination and is_literal(server.connection.address):
+        declared = (server.connection.address,)
+    return tuple(ipaddress.ip_address(one) for one in declared if "/" not in one)
+
+
+def _others(inventory: Inventory, server: Host | None) -> frozenset[Address]:
+    """Which addresses are other hosts', none of which is declared to forward anything?"""
+    return frozenset(
+        ipaddress.ip_address(host.connection.address)
+        for host in inventory.hosts.values()
+        if host is not server and not host.expect.forwards and is_literal(host.connection.address)
+    )
+
+
+def _of_port(item: Item, seen: Seen, server: Host | None, key: str | None, unit: str | None) -> Case:
+    number, _, protocol = (key or "").partition("/")
+    port = server.expect.ports.get(key or "") if server else None
+    owner = unit or (port.service if port else None) or (_only_unit(server, int(number)) if server and number else None)
+    service = server.expect.services.get(owner or "") if server else None
+    return Case(
+        item=item,
+        seen=seen,
+        server=server.name if server else None,
+        port=int(number) if number else None,
+        protocol=protocol or "tcp",
+        bind=port.bind if port else "0.0.0.0",  # noqa: S104 - the grammar's default
+        unit=owner,
+        wants_enabled=bool(service and service.enabled),
+        declared_ports={name: one.service for name, one in server.expect.ports.items()} if server else {},
+    )
+
+
+def _key_of(inventory: Inventory, item: ServiceItem) -> str | None:
+    """Which declared port does this unit serve?"""
+    ports = inventory.hosts[item.host].expect.ports
+    return next((key for key, port in ports.items() if port.service == item.unit), None)
+
+
+def _only_unit(server: Host, port: int) -> str | None:
+    """Which unit must be meant where a port names none? The one declared daemon that is known for this very port."""
+    units = [unit for unit, service in server.expect.services.items() if service.state == "running"]
+    known = [unit for unit in units if port in daemons.known(unit).ports]
+    return known[0] if len(known) == 1 else None

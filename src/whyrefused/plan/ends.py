@@ -1,0 +1,38 @@
+"""What tells why a connection fails, asked of each of its ends?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whyrefused.plan.items import Question
+    from whyrefused.records import Inventory
+
+LISTENING = ("listeners", "proc_net", "addresses")
+RULES = ("nft", "iptables", "addresses")
+
+
+def listening(inventory: Inventory, host: str) -> Iterator[Question]:
+    """What tells why a port does not answer: listeners, and the units that may own them."""
+    yield from ((host, probe, "") for probe in LISTENING)
+    expect = inventory.hosts[host].expect
+    owners = {port.service for port in expect.ports.values() if port.service}
+    yield from ((host, "units", unit) for unit in sorted({*expect.services, *owners}))
+
+
+def rules(host: str) -> Iterator[Question]:
+    """What tells what a firewall does?"""
+    yield from ((host, probe, "") for probe in RULES)
+
+
+def server(inventory: Inventory, host: str) -> Iterator[Question]:
+    """What tells why a host does not answer its clients?"""
+    yield from listening(inventory, host)
+    yield from rules(host)
+
+
+def client(host: str) -> Iterator[Question]:
+    """What tells why a host's own connections fail?"""
+    yield host, "addresses", ""

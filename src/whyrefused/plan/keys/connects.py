@@ -1,0 +1,108 @@
+"""connects: a connection that a client must really make, declared by its server (`clients`) or itself (`connects`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whyrefused.inventory.expect import ProxySettings, destination
+from whyrefused.plan import ends
+from whyrefused.plan.items import Item, LaterItem, number_of
+from whyrefused.plan.who import at, behind, dialled, forward_of, is_literal, members
+from whyrefused.probes import dials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whyrefused.inventory.expect import Connect, Proxy
+    from whyrefused.plan.items import Question
+    from whyrefused.records import Host, Inventory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathItem(Item):
+    """A connection that a client must really make; `host` is the client."""
+
+    server: str | None  # inventory host behind it; None where it is not in the inventory
+    destination: str  # name or address that the client dials
+    port: int
+    server_port: str | None  # key in the server's `ports` that it leads to
+    router: str | None = None  # inventory host whose declared `forwards` it goes through
+    forward: str | None = None  # key in the router's `forwards`
+    who: str = ""  # `unit:NAME` or `user:NAME`; empty: the login user
+    scheme: str | None = None  # of a URL
+    proxy: str = ""  # URL of the declared proxy on this way; empty: none
+    declared_by: str = "clients"  # or `connects`
+
+    @property
+    def dial(self) -> str:
+        """How is it named among what its client dials?"""
+        return dials.key(self.destination, self.port, self.who, self.proxy)
+
+
+def items(inventory: Inventory, client: Host) -> Iterator[Item]:
+    """The paths that this host dials: what other hosts' `clients` demand of it, and its own `connects`."""
+    here = client.name not in inventory.selected
+    for server in inventory.hosts.values():
+        if here and server.name not in inventory.selected:
+            continue
+        for key, port in server.expect.ports.items():
+            named = {host for name in port.clients for host in members(inventory, name)}
+            if client.name not in named or port.state != "listening":
+                continue
+            subject = f"{server.name}:{number_of(key)}"
+            target = dialled(client, server, port)
+            if key.endswith("/tcp"):
+                yield PathItem(
+                    host=client.name, check="connects", subject=subject,
+                    wanted=f"{client.name} connects to {target}:{number_of(key)}",
+                    server=server.name, destination=target, port=number_of(key), server_port=key,
+                )  # fmt: skip
+            else:
+                subject = f"{server.name}:{key}"
+                yield LaterItem(host=client.name, check="connects", subject=subject, wanted=f"{subject} answers")
+    for connect in client.expect.connects:
+        yield _connect(inventory, client, connect)
+
+
+def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
+    scheme, target, port = destination(connect.to)
+    forward = forward_of(inventory, client, target, port)
+    found, inside = behind(inventory, *forward) if forward else (_name(at(inventory, client, target)), port)
+    server = connect.server or found
+    key = f"{inside}/tcp"
+    known = server is not None and key in inventory.hosts[server].expect.ports
+    who = f" as {connect.as_}" if connect.as_ else ""
+    return PathItem(
+        host=client.name, check="connects", subject=f"{connect.to}{who}",
+        wanted=f"{client.name} connects to {connect.to}{who}",
+        server=server, destination=target, port=port, server_port=key if known else None,
+        router=forward[0] if forward else None, forward=forward[1] if forward else None, who=connect.as_ or "",
+        scheme=scheme, proxy=_proxy(connect.proxy or client.expect.proxy, scheme, target), declared_by="connects",
+    )  # fmt: skip
+
+
+def _name(host: Host | None) -> str | None:
+    return host.name if host else None
+
+
+def _proxy(proxy: Proxy | None, scheme: str | None, target: str) -> str:
+    """Which declared proxy stands on this way? It carries http and https; `no_proxy` spares names and domains."""
+    if not isinstance(proxy, ProxySettings) or scheme not in {"http", "https"}:
+        return ""
+    value = (proxy.https if scheme == "https" else proxy.http) or proxy.all
+    spared = any(target == name.lstrip(".") or target.endswith("." + name.lstrip(".")) for name in proxy.no_proxy or ())
+    return value if value and value != "none" and not spared else ""
+
+
+def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Question]:
+    """What becomes of it, and what do both ends say?"""
+    if isinstance(item, LaterItem):
+        return
+    if not item.proxy:
+        yield item.host, "dials", item.dial
+    yield from ends.client(item.host)
+    if not is_literal(item.destination):
+        yield item.host, "names", item.destination
+    if item.server:
+        yield from ends.server(inventory, item.server)
