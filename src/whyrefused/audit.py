@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whyrefused import judge
+from whyrefused import again, judge
 from whyrefused.collect import saved
 from whyrefused.collect.fleet import collect
 from whyrefused.collect.shared import once
@@ -39,6 +39,7 @@ class Settings:
     connect_timeout: float = 4.0
     replay: str | None = None  # judge this saved evidence, connect to nobody
     save: str | None = None  # keep what the hosts said in this file
+    second_look: bool = True  # whether both ends of an undetermined path are looked at again
     shared: str | None = None  # folder in which several processes of one run share what the hosts said
 
 
@@ -83,12 +84,21 @@ class Audit:
 
     def run(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> None:
         """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence."""
-        replies, notes = self._replies([one.item for one in selected])
+        replies, notes = self._replies(selected, skip)
         self.evidence = Evidence(replies.values())
         judged = [judge.judge(one, self.evidence, skip) for one in selected]
         findings = judge.explain(self.inventory, judged, self.evidence)
         self._judged = {one.question.id: one for one in judged}
         self.verdicts = self._of(tuple(replies), judged, findings, notes)
+
+    def _again(
+        self, replies: Mapping[str, Reply], selected: Sequence[judge.Question], skip: type[BaseException]
+    ) -> Mapping[str, Mapping[str, Asked]]:
+        """What is asked once more, where the first look leaves a path undetermined?"""
+        evidence = Evidence(replies.values())
+        judged = [judge.judge(one, evidence, skip) for one in selected]
+        failures, findings = judge.failures(judged), judge.explain(self.inventory, judged, evidence)
+        return again.questions(self.inventory, failures, findings, evidence)
 
     def _of(
         self,
@@ -113,19 +123,27 @@ class Audit:
             notes=(*self.inventory.warnings, *notes),
         )
 
-    def _replies(self, items: Sequence[Item]) -> Visited:
-        asked = questions(self.inventory, items, self.settings.connect_timeout)
+    def _replies(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> Visited:
+        asked = questions(self.inventory, [one.item for one in selected], self.settings.connect_timeout)
         if self.settings.replay:
             kept = saved.loads(self.settings.replay)
             missing = "not in the saved evidence"
             return {name: kept.get(name) or Reply(host=name, frames={}, unreached=missing) for name in asked}, ()
         if self.settings.shared:
-            return once(Path(self.settings.shared), lambda: self._visit(asked))
-        return self._visit(asked)
+            return once(Path(self.settings.shared), lambda: self._visit(asked, selected, skip))
+        return self._visit(asked, selected, skip)
 
-    def _visit(self, asked: Mapping[str, Mapping[str, Asked]]) -> Visited:
+    def _visit(
+        self,
+        asked: Mapping[str, Mapping[str, Asked]],
+        selected: Sequence[judge.Question],
+        skip: type[BaseException],
+    ) -> Visited:
         """What the hosts answer now, kept in a file where that is wanted."""
         replies, notes = collect(self.inventory, asked, self.settings.options)
+        if self.settings.second_look and (more := self._again(replies, selected, skip)):
+            second, told = collect(self.inventory, more, self.settings.options)
+            replies, notes = again.merged(replies, second), (*notes, *(one for one in told if one not in notes))
         if self.settings.save:
             write(Path(self.settings.save), saved.dumps(replies.values()), PRIVATE)
         return replies, notes

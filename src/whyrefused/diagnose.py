@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from whyrefused import refuser
 from whyrefused.cases import case_of
 from whyrefused.causes import registry
 from whyrefused.records import Finding
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
     from whyrefused.plan.items import Item
     from whyrefused.records import Inventory, Ruling, Seen
+    from whyrefused.refuser import Refusal
 
 UNDETERMINED = "undetermined"
 
@@ -42,7 +44,7 @@ def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Eviden
         if case is None:
             continue
         rulings = {code: cause.rule(case, evidence) for code, cause in registry().items()}
-        for finding in _of_case(case, failure.id, rulings):
+        for finding in _of_case(case, failure.id, rulings, evidence):
             known = found.get(finding.id)
             found[finding.id] = _joined(known, finding) if known else finding
     return tuple(sorted(found.values(), key=_weight))
@@ -69,10 +71,10 @@ def _weight(finding: Finding) -> tuple[bool, int, str]:
     return finding.cause == UNDETERMINED, -len(finding.explains), finding.id
 
 
-def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling]) -> list[Finding]:
+def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling], evidence: Evidence) -> list[Finding]:
     proven = {code: ruling for code, ruling in rulings.items() if ruling.answer == "proven"}
     if not proven:
-        return [_undetermined(case, result, rulings)]
+        return [_undetermined(case, result, rulings, refuser.of(case, evidence))]
     return [
         Finding(
             id=f"{code}:{ruling.host}:{ruling.subject}",
@@ -91,7 +93,7 @@ def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling]) -> list[Fin
     ]
 
 
-def _undetermined(case: Case, result: str, rulings: Mapping[str, Ruling]) -> Finding:
+def _undetermined(case: Case, result: str, rulings: Mapping[str, Ruling], refusal: Refusal | None) -> Finding:
     host = case.server or case.item.host
     subject = case.key if case.port else case.item.subject
     return Finding(
@@ -100,9 +102,10 @@ def _undetermined(case: Case, result: str, rulings: Mapping[str, Ruling]) -> Fin
         variant=case.seen.symptom or case.item.check,
         host=host,
         subject=subject,
-        title=f"{host}: undetermined: {case.item.wanted}, but {case.seen.said}",
+        title=f"{host}: undetermined: {case.item.wanted}, but {case.seen.said}"
+        + (f" ({refusal.because})" if refusal else ""),
         explains=(result,),
-        evidence=case.seen.lines,
+        evidence=(*case.seen.lines, *(refusal.lines if refusal else ())),
         fix=(),
         verify=(),
         differential=rulings,

@@ -69,14 +69,18 @@ def _as_exception(reason: BaseException) -> Exception | None:
     return reason if isinstance(reason, Exception) else None
 
 
-def explain(inventory: Inventory, judged: Iterable[Judged], evidence: Evidence) -> tuple[Finding, ...]:
-    """Which findings explain the failures?"""
-    failures = [
+def failures(judged: Iterable[Judged]) -> tuple[Failure, ...]:
+    """Which of these items are not as declared?"""
+    return tuple(
         Failure(id=one.question.id, item=one.question.item, seen=one.seen)
         for one in judged
         if one.outcome == "failed" and one.seen is not None
-    ]
-    return diagnose(inventory, failures, evidence)
+    )
+
+
+def explain(inventory: Inventory, judged: Iterable[Judged], evidence: Evidence) -> tuple[Finding, ...]:
+    """Which findings explain the failures?"""
+    return diagnose(inventory, failures(judged), evidence)
 
 
 def result(one: Judged, findings: Iterable[Finding]) -> Result:

@@ -40,6 +40,8 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "names": ("NAME",),
     "proxy": ("UNIT",),
     "dials": ("4", "HOST PORT"),
+    "burst": ("CLIENT/SERVER/PORT/CONTROL",),
+    "watch": ("CLIENT/SERVER/PORT",),
 }
 """What stands in the page for the arguments of a probe that takes some."""
 

@@ -79,6 +79,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="S",
         help="seconds that one host may take in all (60)",
     )
+    add(
+        "--second-look",
+        choices=("auto", "never"),
+        default="auto",
+        help="auto: where the first look leaves a path undetermined, dial it a dozen times more while both ends look",
+    )
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
     add("--evidence", metavar="FILE", help="judge saved evidence; no connection is made")

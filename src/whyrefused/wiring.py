@@ -95,6 +95,7 @@ def _settings(config: pytest.Config) -> Settings:
         connect_timeout=get("connect_timeout"),
         replay=get("evidence"),
         save=get("save_evidence"),
+        second_look=get("second_look") == "auto",
         shared=worker.get("whyrefused"),
     )
 
