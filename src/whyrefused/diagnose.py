@@ -88,9 +88,18 @@ def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling], evidence: E
             fix=ruling.fix,
             verify=ruling.verify,
             differential=rulings,
+            hides=_hidden_behind(code, rulings),
         )
         for code, ruling in proven.items()
     ]
+
+
+def _hidden_behind(code: str, rulings: Mapping[str, Ruling]) -> tuple[str, ...]:
+    """Which causes could not be looked at because a packet meets this one first?"""
+    causes = registry()
+    return tuple(
+        other for other, ruling in rulings.items() if ruling.answer == "unknown" and code in causes[other].hidden_by
+    )
 
 
 def _undetermined(case: Case, result: str, rulings: Mapping[str, Ruling], refusal: Refusal | None) -> Finding:
@@ -118,4 +127,5 @@ def _joined(known: Finding, more: Finding) -> Finding:
         known,
         explains=tuple(dict.fromkeys((*known.explains, *more.explains))),
         evidence=tuple(dict.fromkeys((*known.evidence, *more.evidence))),
+        hides=tuple(code for code in known.hides if code in more.hides),
     )

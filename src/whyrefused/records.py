@@ -221,6 +221,7 @@ class Finding:
     fix: tuple[str, ...]
     verify: tuple[str, ...]
     differential: Mapping[str, Ruling]  # by cause id, all eleven
+    hides: tuple[str, ...] = ()  # causes that cannot be looked at behind this one; mending it may reveal them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

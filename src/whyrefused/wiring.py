@@ -264,4 +264,7 @@ def _finding(number: int, finding: Finding) -> list[str]:
     words += [f"     {line.host}: {line.source}: {line.line}" for line in finding.evidence[:3]]
     words += [f"   fix: {line}" for line in finding.fix]
     words += [f"   see: {line}" for line in finding.verify]
+    words += (
+        [f"   hidden behind it, to be looked at once it is mended: {', '.join(finding.hides)}"] if finding.hides else []
+    )
     return [*words, f"   explains {len(finding.explains)} item{'s' if len(finding.explains) != 1 else ''}", ""]

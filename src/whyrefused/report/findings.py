@@ -102,6 +102,7 @@ def _finding(it: Finding) -> dict[str, Any]:
         "evidence": _lines(it.evidence),
         "fix": list(it.fix),
         "verify": list(it.verify),
+        "hides": list(it.hides),
         "differential": {cause: _ruling(it.differential.get(cause, NOT_ASKED)) for cause in cause_ids()},
     }
 

@@ -81,6 +81,11 @@ class Card:
         return [it for it in self.answers if it.ruling.answer == answer]
 
     @property
+    def hidden(self) -> list[Answer]:
+        """Which causes could not be looked at behind this one?"""
+        return [it for it in self.answers if it.cause in self.finding.hides]
+
+    @property
     def others(self) -> list[Answer]:
         """Which other causes are proven too, and hidden by this one?"""
         return [it for it in self.ruled("proven") if it.cause != self.finding.cause]
