@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from whyrefused.probes import Unreadable, failed
@@ -14,7 +17,7 @@ SECONDS = 10
 BYTES = 4194304
 SIDE_BY_SIDE = False
 
-NO_NFTABLES = "kernel without nf_tables"
+NO_NFTABLES = frozenset({"kernel without nf_tables", "kernel without a table of nf_tables"})
 
 # Listing rules makes the kernel load nf_tables where it is a module; on a host that has no rules that would change it.
 KERNEL_HAS_NONE = (
@@ -24,16 +27,26 @@ KERNEL_HAS_NONE = (
 )
 
 
+@cache
+def _tables() -> str:
+    return (files("whyrefused.probes") / "remote" / "tables.py").read_text()
+
+
 def fragment(_asked: tuple[str, ...]) -> str:
-    """Which shell text asks for the nftables rules?"""
-    return f"if {KERNEL_HAS_NONE}; then echo '{NO_NFTABLES}'; exit 0; fi; exec $S nft -j list ruleset"
+    """Which shell text asks for the nftables rules? Where nft is not installed, whether the kernel has any."""
+    python = "command -v python3 >/dev/null 2>&1"
+    return (
+        f"if {KERNEL_HAS_NONE}; then echo 'kernel without nf_tables'; exit 0; fi; "
+        f"if ! command -v nft >/dev/null 2>&1 && {python}; then exec $S python3 -ISc {shlex.quote(_tables())}; fi; "
+        "exec $S nft -j list ruleset"
+    )
 
 
 def parse(frame: Frame) -> str | None:
-    """Which rules, as libnftables JSON? None where the kernel has no nftables and so no rules."""
+    """Which rules, as libnftables JSON? None where the kernel has no table of nftables."""
     if frame.status != 0:
         raise Unreadable(failed(frame, SOURCE, SECONDS))
-    if frame.text.strip() == NO_NFTABLES:
+    if frame.text.strip() in NO_NFTABLES:
         return None
     if not frame.text.lstrip().startswith("{"):
         raise Unreadable(f"{SOURCE}: not JSON: {frame.text[:120]!r}")
