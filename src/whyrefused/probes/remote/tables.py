@@ -17,14 +17,11 @@ while True:
     while len(data) >= 16:
         size, kind = struct.unpack_from("=IH", data)
         if kind == DONE:
-            print(
-                "kernel without a table of nf_tables"
-                if not found
-                else "nft: not installed, kernel has %d tables" % found
-            )
+            some = "nft: not installed, kernel has %d tables\n" % found
+            sys.stdout.write(some if found else "kernel without a table of nf_tables\n")
             sys.exit(127 if found else 0)
         if kind == ERROR or size < 16:
-            print("nf_tables: " + os.strerror(-struct.unpack_from("=i", data, 16)[0]))
+            sys.stdout.write("nf_tables: " + os.strerror(-struct.unpack_from("=i", data, 16)[0]) + "\n")
             sys.exit(1)
         found += 1
         data = data[(size + 3) & ~3 :]
