@@ -697,7 +697,8 @@ def test_the_kernel_agrees_on_answers(kernel: Kernel) -> None:
             elif (trace.verdict == "accept") is not (answer == "accept"):
                 step = trace.decided
                 who = step and (step.place, step.rule)
-                found.append(f"case {case}: {packet.source} -> {packet.port}: {answer}, not {trace.verdict} by {who}\n{text}")
+                told = f"{answer}, not {trace.verdict} by {who}"
+                found.append(f"case {case}: {packet.source} -> {packet.port}: {told}\n{text}")
     sys.stdout.write(f"answers {count} disagreements {len(found)} cannot-tell {untold}\n")
     assert not found, "\n\n".join(found[:3])
     assert untold <= MOST_CANNOT_TELL * count

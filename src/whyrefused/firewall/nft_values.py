@@ -114,7 +114,8 @@ def _column(left: Json) -> Column:
     if key == "&" and isinstance(value, list) and len(value) == 2:  # noqa: PLR2004 - value and mask
         inner = _column(value[0])
         return Column(field=inner.field, needs=inner.needs, mask=number(inner.field, value[1]))
-    reader = {"payload": _payload, "meta": _meta, "ct": _ct, "fib": _fib, "exthdr": _extension, "socket": _socket}.get(key)
+    readers = {"payload": _payload, "meta": _meta, "ct": _ct, "fib": _fib, "exthdr": _extension, "socket": _socket}
+    reader = readers.get(key)
     if not reader or not isinstance(value, dict):
         raise Unmodelled
     return reader(value)

@@ -61,6 +61,11 @@ class Try:
     line: str
 
     @property
+    def source_address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """Which of its own addresses did the client dial from? None where it got none."""
+        return ipaddress.ip_address(self.source) if self.source else None
+
+    @property
     def symptom(self) -> Symptom:
         """Which of spec.md's symptoms is it?
 

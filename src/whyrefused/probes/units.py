@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from whyrefused.probes import Unreadable
 
@@ -21,12 +22,13 @@ SIDE_BY_SIDE = False
 # Never Environment= or ExecStart=: they hold passwords.
 PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ExecMainCode,ExecMainStatus,MainPID,NRestarts,"
-    "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen"
+    "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen,"
+    "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork"
 )
 
 # A socket unit may have another name than the service it starts: those that systemd names are asked for too.
 ASK = r"""
-read up rest </proc/uptime; echo "Uptime=$up"; echo
+read up rest </proc/uptime; echo "Uptime=$up"; [ ! -e /run/systemd/container ] || echo Container=yes; echo
 show() {{ systemctl show --no-pager -p {properties} -- "$@"; }}
 set -- {units}
 o=$(show "$@"); s=$?; printf '%s\n' "$o"; m=
@@ -65,6 +67,11 @@ class Unit:
     listens: tuple[str, ...]  # of a socket unit: `[::]:8020 (Stream)`, `/run/x (Datagram)`, …
     fragment: str  # the unit file
     drop_ins: tuple[str, ...]
+    allowed: tuple[str, ...] = ()  # networks of IPAddressAllow=
+    denied: tuple[str, ...] = ()  # and of IPAddressDeny=
+    families: str = "~"  # RestrictAddressFamilies=; after a ~ those that are denied
+    private_network: bool = False
+    contained: bool = False  # its host is a container
 
     @property
     def crash_looping(self) -> bool:
@@ -115,7 +122,7 @@ def parse(frame: Frame) -> Mapping[str, Unit]:
         if "Id" not in block:
             continue
         for name in {block["Id"], *block.get("Names", "").split()}:
-            units[name] = _unit(name, block, uptime)
+            units[name] = replace(_unit(name, block, uptime), contained="Container" in blocks[0], **_fences(block))
     if not units:
         raise Unreadable(f"systemctl show: {frame.text.strip()[-200:]}")
     return units
@@ -135,6 +142,21 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _fences(block: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        allowed, denied = (tuple(block.get(f"IPAddress{word}", "").split()) for word in ("Allow", "Deny"))
+        for network in (*allowed, *denied):
+            ipaddress.ip_network(network, strict=False)
+    except ValueError as error:
+        raise Unreadable(f"systemctl show: IPAddressAllow, IPAddressDeny: {error}") from error
+    return {
+        "allowed": allowed,
+        "denied": denied,
+        "families": block.get("RestrictAddressFamilies", "~"),
+        "private_network": block.get("PrivateNetwork") == "yes",
+    }
 
 
 def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:

@@ -186,11 +186,11 @@ def become(who):
         pid = int(said.get("MainPID") or 0)
         if said.get("LoadState") != "loaded":
             raise ValueError("no such unit: %s" % name)
-        if not pid and (said.get("DynamicUser") == "yes" or said.get("PrivateNetwork") == "yes"
-                        or said.get("NetworkNamespacePath")):
+        private = said.get("PrivateNetwork") == "yes" or said.get("NetworkNamespacePath")
+        if not pid and (private or said.get("DynamicUser") == "yes"):
             raise ValueError("%s does not run, and its user or network is there only while it does" % name)
-        wanted = working(pid) if pid else account(said.get("User") or "root", said.get("Group", ""),
-                                                  said.get("SupplementaryGroups", ""))
+        further = said.get("Group", ""), said.get("SupplementaryGroups", "")
+        wanted = working(pid) if pid else account(said.get("User") or "root", *further)
         group = said.get("ControlGroup") or "-"
         if said.get("InactiveEnterTimestampMonotonic") == "0":
             words.append("kept")
@@ -198,8 +198,8 @@ def become(who):
             if pid and enter(pid):
                 words.append("apart")
         except OSError as error:
-            if os.geteuid() == 0 or said.get("PrivateNetwork") == "yes" or said.get("NetworkNamespacePath"):
-                raise ValueError("its network namespace: %s: %s" % (error.strerror, NEEDS_ROOT))
+            if os.geteuid() == 0 or private:
+                raise ValueError("its network namespace: %s: %s" % (error.strerror, NEEDS_ROOT)) from None
     if os.geteuid() == 0:
         os.setgroups(wanted[2])
         os.setgid(wanted[1])
@@ -210,7 +210,7 @@ def become(who):
 
 
 def path(key):
-    host, port, who, proxy = [*key.split(" "), "-", "-"][:4]
+    host, port, _, proxy = [*key.split(" "), "-", "-"][:4]
     if proxy != "-":
         row(key, "unable", "not dialled")
         row(key, "end")
