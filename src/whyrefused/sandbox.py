@@ -35,7 +35,7 @@ def of(unit: Unit, address: Address) -> Fence | None:
 
 def private(unit: Unit) -> Fence | None:
     """Has the unit a network of its own that holds nothing but a loopback?"""
-    if not unit.private_network:
+    if dict(unit.fences).get("PrivateNetwork") != "yes":
         return None
     return Fence(
         variant="private-network", symptom="unreachable", line="PrivateNetwork=yes",
@@ -44,14 +44,12 @@ def private(unit: Unit) -> Fence | None:
 
 
 def _families(unit: Unit, address: Address) -> Fence | None:
-    words = unit.families.lstrip("~").split()
-    listed = FAMILIES[address.version] in words
-    # `~` stands for a list of what is denied; alone it denies nothing (systemctl(1) prints it where nothing is set).
-    denied = listed if unit.families.startswith("~") or not unit.families else not listed
-    if not denied:
+    families = dict(unit.fences).get("RestrictAddressFamilies")
+    # A list of what is denied begins with ~, one of what is allowed does not.
+    if families is None or (FAMILIES[address.version] in families.lstrip("~").split()) is not families.startswith("~"):
         return None
     return Fence(
-        variant="restrict-address-families", symptom="local-error", line=f"RestrictAddressFamilies={unit.families}",
+        variant="restrict-address-families", symptom="local-error", line=f"RestrictAddressFamilies={families}",
         fix=_edit(unit, f"RestrictAddressFamilies={FAMILIES[address.version]}"),
     )  # fmt: skip
 
@@ -59,18 +57,20 @@ def _families(unit: Unit, address: Address) -> Fence | None:
 def filtered(unit: Unit, address: Address) -> Fence | None:
     """Does the unit's address filter drop what goes to this address, and what comes from it?"""
     # An allowed address is allowed whatever else is denied.
-    if _holds(unit.allowed, address) or not _holds(unit.denied, address):
+    settings = dict(unit.fences)
+    denied = settings.get("IPAddressDeny", "")
+    if _holds(settings.get("IPAddressAllow", ""), address) or not _holds(denied, address):
         return None
     return Fence(
-        variant="ip-address-deny", symptom="timed-out", line=f"IPAddressDeny={' '.join(unit.denied)}",
+        variant="ip-address-deny", symptom="timed-out", line=f"IPAddressDeny={denied}",
         fix=_edit(unit, f"IPAddressAllow={address}"),
         # The filters are BPF programs, which systemd in a container may seldom load.
         certain=not unit.contained,
     )  # fmt: skip
 
 
-def _holds(networks: tuple[str, ...], address: Address) -> bool:
-    found = (ipaddress.ip_network(one, strict=False) for one in networks)
+def _holds(networks: str, address: Address) -> bool:
+    found = (ipaddress.ip_network(one, strict=False) for one in networks.split())
     return any(address.version == one.version and address in one for one in found)
 
 

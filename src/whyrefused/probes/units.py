@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whyrefused.probes import Unreadable
 
@@ -25,6 +25,7 @@ PROPERTIES = (
     "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen,"
     "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork"
 )
+FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies", "PrivateNetwork")
 
 # A socket unit may have another name than the service it starts: those that systemd names are asked for too.
 ASK = r"""
@@ -67,11 +68,8 @@ class Unit:
     listens: tuple[str, ...]  # of a socket unit: `[::]:8020 (Stream)`, `/run/x (Datagram)`, …
     fragment: str  # the unit file
     drop_ins: tuple[str, ...]
-    allowed: tuple[str, ...] = ()  # networks of IPAddressAllow=
-    denied: tuple[str, ...] = ()  # and of IPAddressDeny=
-    families: str = "~"  # RestrictAddressFamilies=; after a ~ those that are denied
-    private_network: bool = False
-    contained: bool = False  # its host is a container
+    fences: tuple[tuple[str, str], ...] = ()  # settings that keep it from the network, those that are set
+    contained: bool | None = None  # its host is a container; None where it is not
 
     @property
     def crash_looping(self) -> bool:
@@ -117,12 +115,13 @@ def parse(frame: Frame) -> Mapping[str, Unit]:
     """What is each unit's state? By every name it goes by."""
     blocks = [_properties(block) for block in frame.text.split("\n\n")]
     uptime = _number(blocks[0].get("Uptime", ""))
+    contained = True if "Container" in blocks[0] else None
     units: dict[str, Unit] = {}
     for block in blocks[1:]:
         if "Id" not in block:
             continue
         for name in {block["Id"], *block.get("Names", "").split()}:
-            units[name] = replace(_unit(name, block, uptime), contained="Container" in blocks[0], **_fences(block))
+            units[name] = replace(_unit(name, block, uptime), fences=_fences(block), contained=contained)
     if not units:
         raise Unreadable(f"systemctl show: {frame.text.strip()[-200:]}")
     return units
@@ -144,19 +143,15 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _fences(block: Mapping[str, str]) -> dict[str, Any]:
+def _fences(block: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     try:
-        allowed, denied = (tuple(block.get(f"IPAddress{word}", "").split()) for word in ("Allow", "Deny"))
-        for network in (*allowed, *denied):
-            ipaddress.ip_network(network, strict=False)
+        for word in ("IPAddressAllow", "IPAddressDeny"):
+            for network in block.get(word, "").split():
+                ipaddress.ip_network(network, strict=False)
     except ValueError as error:
         raise Unreadable(f"systemctl show: IPAddressAllow, IPAddressDeny: {error}") from error
-    return {
-        "allowed": allowed,
-        "denied": denied,
-        "families": block.get("RestrictAddressFamilies", "~"),
-        "private_network": block.get("PrivateNetwork") == "yes",
-    }
+    # systemctl prints `~` alone where no family is denied.
+    return tuple((name, block[name]) for name in FENCES if block.get(name, "") not in {"", "~", "no"})
 
 
 def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
