@@ -39,7 +39,7 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "units": ("UNIT",),
     "names": ("NAME",),
     "proxy": ("UNIT",),
-    "dials": ("4", "HOST PORT"),
+    "dials": ("4", "HOST PORT", "HOST PORT WHO -"),
     "burst": ("CLIENT/SERVER/PORT/CONTROL",),
     "watch": ("CLIENT/SERVER/PORT",),
 }

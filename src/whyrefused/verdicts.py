@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused import firewall
 from whyrefused.addresses import V4, V6, plain
+from whyrefused.probes.dials import SYMPTOMS
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from whyrefused.firewall import Verdict as Answer
     from whyrefused.plan.keys.firewall import FirewallItem
     from whyrefused.probes.listeners import Listener
-    from whyrefused.records import Line
+    from whyrefused.records import Line, Symptom
 
 
+BY_A_RULE = {4: {(3, code) for code in (2, 3, 9, 10, 13)}, 6: {(1, code) for code in (1, 4, 5, 6)}}
+"""Types and codes of ICMP errors that only a rule makes: a kernel answers a closed TCP port with a reset.
+
+RFC 792 and RFC 1812 (5.2.7.1) for IPv4, RFC 4443 (3.1) for IPv6.
+"""
 SHOWN = 3  # sources named in a sentence
-ANY_PORT = 50000  # of a client: an ephemeral one (RFC 6056, section 3.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Verdict:
     port: int
     packet: firewall.Packet
     trace: Trace
+    hook: firewall.Hook = "input"
 
     @property
     def answer(self) -> Answer:
@@ -51,6 +57,14 @@ class Verdict:
     def refused(self) -> bool:
         """Does a rule keep it out for certain?"""
         return self.answer in {"reject", "drop"}
+
+    @property
+    def symptom(self) -> Symptom:
+        """What does a client see of a rule that refuses? One that keeps back an answer leaves it waiting."""
+        if self.answer == "drop" or self.packet.reply:
+            return "timed-out"
+        # EACCES is what an IPv6 client gets for "administratively prohibited".
+        return "unreachable" if self.trace.errno == "EACCES" else SYMPTOMS.get(self.trace.errno, "unreachable")
 
 
 def of_item(evidence: Evidence, item: FirewallItem) -> tuple[Verdict, ...]:
@@ -92,24 +106,28 @@ def shut(found: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     return tuple(everywhere)
 
 
-def answer_kept(host: HostEvidence, found: tuple[Verdict, ...]) -> str:
-    """Which rule for what goes out might keep back the server's answer? Empty where none does.
+def answers(host: HostEvidence, found: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """What do the rules for what goes out do with the host's answers to clients that it lets in?"""
+    return tuple(_answer(host, one) for one in found if one.packet.interface != "lo" and _goes_back(one))
 
-    The answer belongs to an established connection; judged as if it were new, rules for established ones are passed
-    by, so this may name a rule that never sees it: a doubt, no proof.
-    """
-    for one in found:
-        client = one.packet.source.partition("/")[0]
-        if client == "any" or one.packet.interface == "lo":
-            continue
-        back = firewall.Packet(
-            protocol=one.packet.protocol, source=one.destination, destination=client, port=ANY_PORT,
-            source_port=one.port, interface=one.packet.interface, addresses=one.packet.addresses,
-        )  # fmt: skip
-        trace = firewall.judge(host.rules, back, hook="output")
-        if trace.verdict != "accept":
-            return trace.decided.rule if trace.decided else trace.why
-    return ""
+
+def _goes_back(verdict: Verdict) -> bool:
+    """Does the host itself answer one known client? What it forwards is answered by another."""
+    forwarded = any(step.hook == "forward" for step in verdict.trace.steps)
+    return verdict.packet.source != "any" and "/" not in verdict.packet.source and not forwarded
+
+
+def _answer(host: HostEvidence, verdict: Verdict) -> Verdict:
+    asked = verdict.packet
+    packet = firewall.Packet(
+        protocol=asked.protocol, source=verdict.destination, source_port=verdict.trace.port or verdict.port,
+        destination=asked.source, interface=asked.interface, addresses=asked.addresses, reply=True,
+    )  # fmt: skip
+    trace = firewall.judge(host.rules, packet, hook="output")
+    return Verdict(
+        sources=(f"the answer to {asked.source}",), destination=asked.source, port=verdict.port, packet=packet,
+        trace=trace, hook="output",
+    )  # fmt: skip
 
 
 def lines(host: HostEvidence, verdict: Verdict) -> tuple[Line, ...]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused.firewall import Packet, Trace, judge, load
+from whyrefused.firewall import Packet, Ruleset, Trace, judge, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -643,6 +643,65 @@ def agrees(trace: Trace, answer: str) -> bool:
     if trace.verdict == "reject":
         return answer in trace.how.split(" or ")
     return trace.verdict == answer
+
+
+class Answers(Nft):
+    """Writes random nft rulesets for what goes out: the SYN-ACKs that answer."""
+
+    def base(self, name: str) -> str:
+        """Write one base chain."""
+        priority = self.rng.choice((-300, -150, 0, 0, 5))
+        self.raw, self.can_reject = priority == -300, True
+        first = "" if self.family == "ip" else "meta l4proto ipv6-icmp accept"
+        rules, policy = self.rules(5), self.rng.choice(("accept", "accept", "drop"))
+        self.raw = False
+        return f"chain {name} {{\ntype filter hook output priority {priority}; policy {policy};\n{first}\n{rules}\n}}"
+
+    def some_match(self) -> str:
+        """Write a match, or none: of the client as destination, of its port as the source port."""
+        match = super().some_match()
+        if "daddr" in match or "fib" in match or self.rng.random() < 0.1:
+            return match
+        return match.replace("saddr", "daddr").replace("dport", "sport").replace("iif", "oif")
+
+
+def answered(rules: Ruleset, packet: Packet) -> Trace:
+    """What do the rules do with the answer to this packet?"""
+    back = Packet(
+        source=packet.destination or "", destination=packet.source, source_port=packet.port, interface="eth0",
+        addresses=packet.addresses, reply=True,
+    )  # fmt: skip
+    return judge(rules, back, hook="output")
+
+
+def test_the_kernel_agrees_on_answers(kernel: Kernel) -> None:
+    """A SYN-ACK comes back where the trace of the answer says so, and none where it does not."""
+    count = untold = 0
+    found = []
+    for case in range(CASES):
+        rng = random.Random(f"answers {SEED}.{case}")  # noqa: S311 - a test's own dice
+        kernel.reset()
+        text = taken(kernel, Answers(rng).ruleset(), "nft", "-f", "-") or ""
+        rules = load(*kernel.texts())
+        traces = {packet: answered(rules, packet) for packet in PACKETS}
+        answers = dict(zip(PACKETS, kernel.ask(PACKETS), strict=True))
+        for _ in range(RETRIES):
+            silent = [one for one in PACKETS if answers[one] == "drop" and traces[one].verdict == "accept"]
+            if silent:
+                answers.update(zip(silent, kernel.ask(silent), strict=True))
+        for packet, answer in answers.items():
+            trace = traces[packet]
+            count += 1
+            if trace.verdict == "cannot-tell":
+                untold += 1
+            elif (trace.verdict == "accept") is not (answer == "accept"):
+                step = trace.decided
+                who = step and (step.place, step.rule)
+                told = f"{answer}, not {trace.verdict} by {who}"
+                found.append(f"case {case}: {packet.source} -> {packet.port}: {told}\n{text}")
+    sys.stdout.write(f"answers {count} disagreements {len(found)} cannot-tell {untold}\n")
+    assert not found, "\n\n".join(found[:3])
+    assert untold <= MOST_CANNOT_TELL * count
 
 
 def test_the_kernel_agrees(kernel: Kernel) -> None:

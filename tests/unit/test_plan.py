@@ -72,7 +72,8 @@ def test_only_what_is_selected_is_asked() -> None:
     assert {"web1": server} == of("services web1-nginx")
     assert {"db1": {"identity", "nft", "iptables", "addresses"}, "app1": {"identity", "addresses"},
             "app2": {"identity", "addresses"}} == of("firewall db1-5432/tcp-allow-app")  # fmt: skip
-    assert {"app1": {"identity", "addresses", "dials", "names"}, "db1": server | {"nft", "iptables"}} == of(
+    rules = {"nft", "iptables", "addresses"}
+    assert {"app1": {"identity", "dials", "names", "units"} | rules, "db1": server | {"nft", "iptables"}} == of(
         "connects app1-db.example.com:5432-as-unit:app.service"
     )
     assert {} == of("headroom db1-backlog")

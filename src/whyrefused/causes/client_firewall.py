@@ -1,25 +1,170 @@
 """Local firewall or antivirus.
 
 The client's own firewall refuses or drops what leaves the machine, or eats the answer. A rule may hold for one user
-or one service only, so that root connects where the application cannot.
+or one service only, so that root connects where the application cannot; systemd may keep a unit from the network
+too. The server never sees such a connection, and nothing that is mended there helps.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused.case import unknown
+from whyrefused import firewall, outgoing, verdicts
+from whyrefused.case import PathItem, excluded, unknown
+from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
-    from whyrefused.evidence import Evidence
-    from whyrefused.records import Ruling
+    from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.probes.dials import Dial, Try
+    from whyrefused.records import Line
+    from whyrefused.sandbox import Fence
+    from whyrefused.verdicts import Verdict
 
 CODE = "client-firewall"
 SIDE = "client"
-HIDDEN_BY = ()
+HIDDEN_BY = ("dns", "wrong-destination", "proxy")
+
+BY_SOMETHING_ELSE = frozenset({"EPERM", "EACCES", "EAFNOSUPPORT"})
+"""Local errors that a security module, seccomp or a route makes, not a rule for packets."""
 
 
-def rule(_case: Case, _evidence: Evidence) -> Ruling:
-    """Is it this? No evidence of it is gathered yet."""
-    return unknown("the client's own rules are not judged yet")
+def rule(case: Case, evidence: Evidence) -> Ruling:
+    """Does the client itself keep this connection from leaving, or its answer from coming in?"""
+    if not isinstance(case.item, PathItem):
+        return unknown("whether a client's rules keep it from asking is not judged")
+    dial = case.dial
+    if dial is None or dial.last is None:
+        return unknown("no address was dialled")
+    client = case.at_client(evidence)
+    if fence := _fence(client, case.item, dial):
+        return _fenced(client, case.item, fence)
+    try:
+        told = _from_elsewhere(case, client, dial.last)
+        return told or _by_rules(case, client, dial, dial.last)
+    except CouldNotLook as miss:
+        return _by_icmp(case, client, dial.last) or unknown(miss.why)
+
+
+def _fence(client: HostEvidence, item: PathItem, dial: Dial) -> Fence | None:
+    """Which setting of the unit that dials made this symptom?"""
+    if dial.last is None or not item.unit:
+        return None
+    found = outgoing.fence(client, item.unit, dial)
+    if found and found.variant == "private-network":
+        return found if dial.last.word == "ENETUNREACH" else None
+    return found if found and found.certain and found.symptom == dial.barred else None
+
+
+def _fenced(client: HostEvidence, item: PathItem, fence: Fence) -> Ruling:
+    return Ruling(
+        answer="proven",
+        because=f"systemd keeps {item.unit} from it: {fence.line}",
+        evidence=(client.line(f"systemctl show {item.unit}", fence.line),),
+        variant=fence.variant,
+        host=client.name,
+        subject=item.unit,
+        fix=fence.fix,
+        verify=(f"systemctl show {item.unit} -p {fence.line.partition('=')[0]}",),
+    )
+
+
+def _from_elsewhere(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
+    """Did the refusal come from another host? Then this one has let the packet out, and the answer in."""
+    if last.icmp is None or case.seen.symptom not in {"refused", "unreachable"} or _own(client, last, last.icmp[2]):
+        return None
+    return excluded(f"the refusal came from {last.icmp[2]}", *_line(case, last))
+
+
+def _by_rules(case: Case, client: HostEvidence, dial: Dial, last: Try) -> Ruling:
+    port = case.item.port if isinstance(case.item, PathItem) else 0
+    out = outgoing.leaving(client, last, port, dial.by)
+    if out.refused:
+        return _refusing(case, client, out)
+    if out.answer == "cannot-tell":
+        return _by_icmp(case, client, last) or unknown(verdicts.words(out), *_line(case, last))
+    if out.trace.redirected:
+        return unknown(f"its rules lead it to {out.trace.redirected}", *verdicts.lines(client, out))
+    back = outgoing.returning(client, last, port, dial.by)
+    if back and back.refused:
+        return _refusing(case, client, back)
+    if back is None or back.answer == "cannot-tell":
+        return unknown(verdicts.words(back) if back else "the client had no address to dial from")
+    if last.word in BY_SOMETHING_ELSE:
+        return unknown(f"its rules let the packets pass, but the kernel said {last.word}")
+    return _by_icmp(case, client, last) or excluded(
+        "its rules let the connection out and the answer in",
+        *verdicts.lines(client, out),
+        *verdicts.lines(client, back),
+    )
+
+
+def _refusing(case: Case, client: HostEvidence, verdict: Verdict) -> Ruling:
+    if verdict.symptom != case.seen.symptom:
+        return unknown(
+            f"a rule would make it {verdict.symptom}, but the client saw {case.seen.symptom}",
+            *verdicts.lines(client, verdict),
+        )
+    return Ruling(
+        answer="proven",
+        because=f"its own firewall {verdicts.words(verdict)}",
+        evidence=verdicts.lines(client, verdict),
+        variant=_variant(verdict),
+        host=client.name,
+        subject=_subject(case, verdict),
+        fix=firewall.fix(verdict.trace, verdict.packet, client.rules, hook=verdict.hook),
+        verify=_verify(case),
+    )
+
+
+def _variant(verdict: Verdict) -> str:
+    if verdict.packet.reply:
+        return "answer-dropped"
+    if verdict.answer == "drop":
+        return "output-drop"
+    return f"output-reject-{'tcp-reset' if 'reset' in verdict.trace.how else 'icmp'}"
+
+
+def _subject(case: Case, verdict: Verdict) -> str:
+    """What is at fault? One rule for all that it keeps in; where a policy does, each port that is not let out."""
+    step = verdict.trace.decided
+    if step is None or (not step.index and not verdict.packet.reply):
+        return f"to port {case.item.port if isinstance(case.item, PathItem) else 0}"
+    return f"{step.chain}: {step.rule}"[:120]
+
+
+def _by_icmp(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
+    """Is it proved without the rules? The client itself sent the ICMP error, with a code that only a rule makes."""
+    if last.icmp is None or last.icmp[:2] not in verdicts.BY_A_RULE[last.address.version]:
+        return None
+    if not _own(client, last, last.icmp[2]) or outgoing.is_local(client, last):
+        return None
+    return Ruling(
+        answer="proven",
+        because=f"{client.name} itself answered its own packet with ICMP code {last.icmp[1]}, as only a rule does",
+        evidence=_line(case, last),
+        variant="output-reject-icmp",
+        host=client.name,
+        subject=f"to port {case.item.port if isinstance(case.item, PathItem) else 0}",
+        fix=(
+            f"as root on {client.name}: nft list ruleset; iptables-save",
+            f"let {last.address} port {case.port} out, in the tool that manages it",
+        ),
+        verify=_verify(case),
+    )
+
+
+def _own(client: HostEvidence, last: Try, sender: str) -> bool:
+    return sender == last.source or sender in {str(own.address) for own in client.addresses}
+
+
+def _line(case: Case, last: Try) -> tuple[Line, ...]:
+    return tuple(line for line in case.seen.lines if line.line == last.line)
+
+
+def _verify(case: Case) -> tuple[str, ...]:
+    item = case.item
+    if not isinstance(item, PathItem):
+        return ()
+    user = f"sudo -u {item.who.removeprefix('user:')} " if item.who.startswith("user:") else ""
+    return (f"{user}nc -vz {item.destination} {item.port}",)

@@ -1,36 +1,34 @@
 """Firewall blocking.
 
-The server's own firewall keeps the connection from the program. A rule that rejects with a TCP reset looks exactly like
-a closed port; one that rejects by ICMP is refused as well or found unreachable; one that drops lets the client wait
-until it gives up. Only the server's rules, or the sender of the ICMP error, tell it from a service that is down.
+The server's own firewall keeps the connection from the program, or the program's answer from the client. A rule that
+rejects with a TCP reset looks exactly like a closed port; one that rejects by ICMP is refused as well or found
+unreachable; one that drops lets the client wait until it gives up. Only the server's rules, or the sender of the ICMP
+error, tell it from a service that is down.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall, verdicts
+from whyrefused import firewall, refuser, sandbox, verdicts
 from whyrefused.case import FirewallItem, PathItem, excluded, unknown
-from whyrefused.probes.dials import SYMPTOMS
-from whyrefused.records import CouldNotLook, Ruling
+from whyrefused.evidence import looked
+from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.probes.dials import Try
+    from whyrefused.records import Line
     from whyrefused.verdicts import Verdict
 
 CODE = "server-firewall"
 SIDE = "server"
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration")
 
-# A kernel answers a closed TCP port with a reset, never with ICMP: these types and codes from a server are a rule's.
-# RFC 792 and RFC 1812 (5.2.7.1) for IPv4, RFC 4443 (3.1) for IPv6.
-BY_A_RULE = {4: {(3, code) for code in (2, 3, 9, 10, 13)}, 6: {(1, code) for code in (1, 4, 5, 6)}}
-
 
 def rule(case: Case, evidence: Evidence) -> Ruling:
-    """Does a rule of the server refuse or drop this connection?"""
+    """Does a rule of the server refuse or drop this connection, or its answer?"""
     host = case.at_server(evidence)
     if host is None:
         return unknown("which host should answer is not in the inventory")
@@ -40,60 +38,129 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
         if isinstance(case.item, FirewallItem):
             wrong = [one for one in case.seen.value if one.refused]
             return _proven(case, host, wrong) if wrong else unknown("no rule refuses it")
-        return _path(case, host)
+        return _path(case, host, evidence)
     except CouldNotLook as miss:
         return unknown(miss.why)
 
 
-def _path(case: Case, host: HostEvidence) -> Ruling:
+def _path(case: Case, host: HostEvidence, evidence: Evidence) -> Ruling:
     last = case.dial.last if case.dial else None
     if last is None or case.seen.symptom in {"local-error", "dns-failure"}:
         return excluded("no packet left the client")
     try:
         if case.went_elsewhere(host):
             return unknown(f"the client dialled {last.address}, which is not an address of {host.name}")
+        if told := _from_elsewhere(case, host, last):
+            return told
         found = verdicts.of_path(host, last.source or "any", last.address, case.port or 0)
     except CouldNotLook as miss:
         return _by_icmp(case, host, last) or unknown(miss.why)
-    return _judged(case, host, found)
+    return _judged(case, host, found, evidence)
 
 
-def _judged(case: Case, host: HostEvidence, found: tuple[Verdict, ...]) -> Ruling:
+def _from_elsewhere(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
+    """Did another host refuse it? Then what this one would do was not met."""
+    if last.icmp is None or case.seen.symptom not in {"refused", "unreachable"}:
+        return None
+    if last.icmp[2] in {str(own.address) for own in host.addresses}:
+        return None
+    return unknown(f"the refusal came from {last.icmp[2]}, not from {host.name}", *_line(case, last))
+
+
+def _judged(case: Case, host: HostEvidence, found: tuple[Verdict, ...], evidence: Evidence) -> Ruling:
     refusing = [one for one in found if one.trace.verdict in {"reject", "drop"}]
-    if not refusing:
-        unclear = [one for one in found if one.trace.verdict == "cannot-tell"]
-        if unclear:
-            return unknown(verdicts.words(unclear[0]))
-        kept = verdicts.answer_kept(host, found)
-        if kept:
-            return unknown(f"its rules let the connection in, but may keep back the answer: {kept}")
-        return excluded(
-            "its rules let the connection in", *(line for one in found for line in verdicts.lines(host, one))
+    if refusing:
+        return _if_it_fits(case, host, refusing)
+    unclear = [one for one in found if one.trace.verdict == "cannot-tell"]
+    if unclear:
+        return _seen_at_work(case, host, unclear[0], evidence) or unknown(
+            verdicts.words(unclear[0]), *verdicts.lines(host, unclear[0])
         )
-    seen = {_symptom(one) for one in refusing}
-    if case.seen.symptom not in seen:
-        told = " or ".join(sorted(seen))
-        return unknown(f"a rule would make it {told}, but the client saw {case.seen.symptom}")
-    return _proven(case, host, refusing)
+    kept = [one for one in verdicts.answers(host, found) if one.answer != "accept"]
+    if kept:
+        sure = [one for one in kept if one.refused]
+        words = f"its rules let the connection in, but may keep back the answer: {verdicts.words(kept[0])}"
+        return _if_it_fits(case, host, sure) if sure else unknown(words)
+    return _by_filter(case, host) or excluded(
+        "its rules let the connection in", *(line for one in found for line in verdicts.lines(host, one))
+    )
 
 
-def _symptom(verdict: Verdict) -> str:
-    if verdict.answer == "drop":
-        return "timed-out"
-    # EACCES is what an IPv6 client gets for "administratively prohibited".
-    return {"EACCES": "unreachable"}.get(verdict.trace.errno) or SYMPTOMS.get(verdict.trace.errno, "unreachable")
+def _if_it_fits(case: Case, host: HostEvidence, refusing: list[Verdict]) -> Ruling:
+    """Did these rules make what the client saw?"""
+    fitting = [one for one in refusing if one.symptom == case.seen.symptom]
+    if not fitting:
+        told = " or ".join(sorted({one.symptom for one in refusing}))
+        return unknown(
+            f"a rule would make it {told}, but the client saw {case.seen.symptom}",
+            *(line for one in refusing for line in verdicts.lines(host, one)),
+        )
+    last = case.dial.last if case.dial else None
+    if last and last.icmp and all("reset" in one.trace.how for one in fitting):
+        return unknown(f"a rule would answer with a reset, but the client got ICMP from {last.icmp[2]}")
+    return _proven(case, host, fitting)
+
+
+def _seen_at_work(case: Case, host: HostEvidence, unclear: Verdict, evidence: Evidence) -> Ruling | None:
+    """Do packets show that a rule refused, where the rules alone do not tell which way they decide?"""
+    last = case.dial.last if case.dial else None
+    by_icmp = _by_icmp(case, host, last) if last else None
+    refusal = refuser.of(case, evidence)
+    by_packets = refusal is not None and refusal.where == "server-rule"
+    if "reject" not in unclear.trace.readings or not (by_icmp or by_packets):
+        return None
+    # What limits how many or how often lets in the first of them.
+    limit = unclear.trace.quiet == "accept"
+    what = "raise the limit" if limit else "change the rule"
+    return Ruling(
+        answer="proven",
+        because=f"a rule of the firewall refuses: {refusal.because if refusal else by_icmp and by_icmp.because}; "
+        f"{unclear.trace.why}",
+        evidence=(*verdicts.lines(host, unclear), *(refusal.lines if refusal else _line(case, last) if last else ())),
+        variant="connection-limit" if limit else f"reject-{'icmp' if by_icmp else 'tcp-reset'}",
+        host=host.name,
+        subject=case.key,
+        fix=(
+            f"as root on {host.name}: nft list ruleset; iptables-save",
+            f"{what} that the evidence names, or let {case.key} in before it",
+        ),
+        verify=_verify(case),
+    )
+
+
+def _by_filter(case: Case, host: HostEvidence) -> Ruling | None:
+    """Does systemd drop what comes to the unit's own sockets?"""
+    last = case.dial.last if case.dial else None
+    source = last.source_address if last else None
+    unit = looked(lambda: host.unit(str(case.unit))) if case.unit else None
+    if source is None or unit is None or isinstance(unit, Missing) or case.seen.symptom != "timed-out":
+        return None
+    fence = sandbox.filtered(unit, source)
+    if fence is None or not fence.certain:
+        return None
+    return Ruling(
+        answer="proven",
+        because=f"systemd drops what comes from {source} to {unit.id}: {fence.line}",
+        evidence=(host.line(f"systemctl show {unit.id}", fence.line),),
+        variant=fence.variant,
+        host=host.name,
+        subject=case.key,
+        fix=fence.fix,
+        verify=_verify(case),
+    )
 
 
 def _by_icmp(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
     """Is it proved from outside? The ICMP error's sender is the server itself."""
-    if last.icmp is None or last.icmp[:2] not in BY_A_RULE[last.address.version]:
+    if last.icmp is None or last.icmp[:2] not in verdicts.BY_A_RULE[last.address.version]:
         return None
-    if last.icmp[2] != str(last.address):
+    # Where the client dials itself, its own rules for what goes out answer from the same address.
+    if last.icmp[2] != str(last.address) or last.icmp[2] == last.source:
         return None
     return Ruling(
         answer="proven",
         because=f"{host.name} itself answered {case.key} with ICMP code {last.icmp[1]}, as only a firewall rule does",
-        evidence=tuple(line for line in case.seen.lines if line.line == last.line),
+        evidence=_line(case, last),
         variant="reject-icmp",
         host=host.name,
         subject=case.key,
@@ -101,20 +168,36 @@ def _by_icmp(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
             f"as root on {host.name}: nft list ruleset; iptables-save",
             f"let {case.key} in, in the tool that manages it",
         ),
-        verify=(f"nc -vz {last.address} {case.port}",),
+        verify=_verify(case),
     )
 
 
 def _proven(case: Case, host: HostEvidence, refusing: list[Verdict]) -> Ruling:
     first = refusing[0]
-    variant = "drop" if first.answer == "drop" else f"reject-{'tcp-reset' if 'reset' in first.trace.how else 'icmp'}"
     return Ruling(
         answer="proven",
         because=f"the firewall {verdicts.words(first)}",
         evidence=tuple(dict.fromkeys(line for one in refusing for line in verdicts.lines(host, one))),
-        variant=variant,
+        variant=_variant(first),
         host=host.name,
         subject=case.key,
-        fix=firewall.fix(first.trace, first.packet, host.rules),
-        verify=(f"nc -vz {first.destination} {first.port}",),
+        fix=firewall.fix(first.trace, first.packet, host.rules, hook=first.hook),
+        verify=_verify(case) or (f"nc -vz {first.destination} {first.port}",),
     )
+
+
+def _variant(verdict: Verdict) -> str:
+    if verdict.packet.reply:
+        return "answer-dropped"
+    if verdict.answer == "drop":
+        return "drop"
+    return f"reject-{'tcp-reset' if 'reset' in verdict.trace.how else 'icmp'}"
+
+
+def _line(case: Case, last: Try) -> tuple[Line, ...]:
+    return tuple(line for line in case.seen.lines if line.line == last.line)
+
+
+def _verify(case: Case) -> tuple[str, ...]:
+    last = case.dial.last if case.dial else None
+    return (f"nc -vz {last.address} {case.port}",) if last else ()

@@ -22,8 +22,22 @@ not tell (a rate limit, the user of a connection, a match that is not modelled) 
 from __future__ import annotations
 
 from whyrefused.firewall.fix import fix
+from whyrefused.firewall.journey import Hook
 from whyrefused.firewall.load import load
 from whyrefused.firewall.model import Packet, Part, Ruleset, Step, Trace, Unreadable, Verdict
 from whyrefused.firewall.verdict import judge, judge_all
 
-__all__ = ["Packet", "Part", "Ruleset", "Step", "Trace", "Unreadable", "Verdict", "fix", "judge", "judge_all", "load"]
+__all__ = [
+    "Hook",
+    "Packet",
+    "Part",
+    "Ruleset",
+    "Step",
+    "Trace",
+    "Unreadable",
+    "Verdict",
+    "fix",
+    "judge",
+    "judge_all",
+    "load",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from whyrefused.firewall.model import (
-    INTERFACES,
+    NAMED,
     Action,
     Among,
     Chain,
@@ -65,7 +65,7 @@ def interface(field: Field, patterns: Sequence[str], text: Text, *, negated: boo
 def _span(field: Field, cell: Any) -> tuple[Any, Any] | None:  # noqa: ANN401 - ranges or names
     if not cell:
         return None
-    if field not in INTERFACES:
+    if field not in NAMED:
         return cell[0][0], cell[-1][1]
     return None if any(name.endswith("*") for name in cell) else (min(cell), max(cell))
 

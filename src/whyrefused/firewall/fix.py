@@ -16,6 +16,7 @@ from whyrefused.firewall.iptables_words import words
 from whyrefused.firewall.journey import Hook, span_of
 from whyrefused.firewall.model import (
     PROTOCOLS,
+    STATES,
     Action,
     Among,
     Field,
@@ -54,7 +55,8 @@ def fix(trace: Trace, packet: Packet, ruleset: Ruleset, hook: Hook = "input", to
         return ()
     program = PROGRAMS.get(trace.author)
     if program:
-        return program(trace, packet, hook, to)
+        # These programs let answers through before all else; a rule that keeps one back is none of their own making.
+        return () if packet.reply else program(trace, packet, hook, to)
     return _by_hand(packet, ruleset, hook, to) if trace.author in OWN_RULES else ()
 
 
@@ -150,10 +152,10 @@ def _change(part: Part, packet: Packet, ruleset: Ruleset, hook: Hook, to: Wish) 
     step = part.trace.decided
     if step is None or part.trace.author not in OWN_RULES or part.trace.verdict == "cannot-tell":
         return None
-    removed = _removed(step, packet, ruleset, part.trace) if to == "accept" else None
+    removed = _removed(step, packet, ruleset, part.trace, hook) if to == "accept" else None
     if removed and all(_reached(each.trace, to) for each in judge_all(removed.after, packet, hook)):
         return removed
-    return _inserted(step, packet, ruleset, part.trace, to)
+    return _inserted(step, ruleset, _wanted(packet, part.trace, hook), to)
 
 
 def _find(step: Step, ruleset: Ruleset) -> Table | None:
@@ -171,14 +173,14 @@ def _with(ruleset: Ruleset, table: Table, name: str, rules: tuple[Rule, ...]) ->
     return replace(ruleset, tables=tuple(changed if each is table else each for each in ruleset.tables))
 
 
-def _removed(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace) -> Change | None:
+def _removed(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace, hook: Hook) -> Change | None:
     """Which command takes the rule away, if it was made for this port and concerns nobody but these sources?"""
     table = _find(step, ruleset)
     if table is None or step.index == 0:
         return None
     rules = table.chains[step.chain].rules
     rule = rules[step.index - 1]
-    if rule.ports != {_port(trace, packet)} or not _only(rule, packet):
+    if rule.ports != {_port(trace, packet)} or not _only(rule, packet, hook):
         return None
     after = _with(ruleset, table, step.chain, (*rules[: step.index - 1], *rules[step.index :]))
     if step.tool == "nft":
@@ -186,37 +188,60 @@ def _removed(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace) -> Chan
     return Change(f"{_iptables(step)} -D {shlex.join(words(step.rule)[1:])}", after)
 
 
-def _only(rule: Rule, packet: Packet) -> bool:
-    if packet.source == "any":
+def _only(rule: Rule, packet: Packet, hook: Hook) -> bool:
+    # What goes out has no other source than this host.
+    if packet.source == "any" or hook == "output":
         return True
     span = (span_of(packet.source, span_version(packet.source)),)
     sources = [op for op in rule.ops if isinstance(op, Among) and op.fields == (Field.SOURCE,) and not op.negated]
     return any(not without(op.rows[0].cells[0], span) for op in sources if op.mask is None)  # type: ignore[arg-type]
 
 
-def _inserted(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace, to: Wish) -> Change | None:
+def _inserted(step: Step, ruleset: Ruleset, wanted: Wanted, to: Wish) -> Change | None:
     """Which command puts a rule before the one that decides, or at the end where the policy does?"""
     table = _find(step, ruleset)
     if table is None:
         return None
     rules = table.chains[step.chain].rules
     at = step.index - 1 if step.index else len(rules)
-    rule = _rule(packet, trace, to)
-    after = _with(ruleset, table, step.chain, (*rules[:at], rule, *rules[at:]))
+    action = Action(kind=to, how="tcp reset" if to == "reject" else "")
+    after = _with(ruleset, table, step.chain, (*rules[:at], build.rule([*wanted.ops, action], ""), *rules[at:]))
     written = _nft_rule if step.tool == "nft" else _iptables_rule
-    return Change(written(step, packet, trace, to), after)
+    return Change(written(step, wanted, to), after)
 
 
-def _rule(packet: Packet, trace: Trace, to: Wish) -> Rule:
+class Wanted(NamedTuple):
+    """The connection that a new rule is for: as tests, and in the words of both programs."""
+
+    ops: tuple[Op, ...]
+    nft: str
+    iptables: str
+    tcp: bool
+
+
+def _wanted(packet: Packet, trace: Trace, hook: Hook) -> Wanted:
+    """Which packets must a new rule be for? What comes in is told by its source, what goes out by its destination."""
+    if packet.reply:
+        states = STATES["established"] | STATES["related"]
+        return Wanted(
+            (build.any_bit(Field.STATE, states, ""),),
+            "ct state established,related", " -m conntrack --ctstate ESTABLISHED,RELATED", packet.protocol == "tcp",
+        )  # fmt: skip
     port, protocol = _port(trace, packet), PROTOCOLS[packet.protocol]
-    ops: list[Op] = [
-        build.one_of(Field.PROTOCOL, [(protocol, protocol)], ""),
-        build.one_of(Field.DPORT, [(port, port)], ""),
-    ]
-    if packet.source != "any":
-        version, span = address_range(packet.source)
-        ops = [build.one_of(Field.FAMILY, [(version, version)], ""), build.one_of(Field.SOURCE, [span], ""), *ops]
-    return build.rule([*ops, Action(kind=to, how="tcp reset" if to == "reject" else "")], "")
+    ops: tuple[Op, ...] = (
+        build.one_of(Field.PROTOCOL, [(protocol, protocol)], ""), build.one_of(Field.DPORT, [(port, port)], ""),
+    )  # fmt: skip
+    other = (packet.destination or "any") if hook == "output" else packet.source
+    field, nft, option = (Field.DESTINATION, "daddr", "-d") if hook == "output" else (Field.SOURCE, "saddr", "-s")
+    if other != "any":
+        version, span = address_range(other)
+        ops = (build.one_of(Field.FAMILY, [(version, version)], ""), build.one_of(field, [span], ""), *ops)
+    return Wanted(
+        ops,
+        (f"{_family(other)} {nft} {other} " if other != "any" else "") + f"{packet.protocol} dport {port}",
+        f" -p {packet.protocol}" + (f" {option} {other}" if other != "any" else "") + f" --dport {port}",
+        packet.protocol == "tcp",
+    )
 
 
 def _place(step: Step) -> str:
@@ -227,18 +252,14 @@ def _iptables(step: Step) -> str:
     return step.tool if step.table == "filter" else f"{step.tool} -t {shlex.quote(step.table)}"
 
 
-def _nft_rule(step: Step, packet: Packet, trace: Trace, to: Wish) -> str:
-    source = f"{_family(packet.source)} saddr {packet.source} " if packet.source != "any" else ""
-    reject = "reject with tcp reset" if packet.protocol == "tcp" else "reject"
-    match = f"{source}{packet.protocol} dport {_port(trace, packet)} {'accept' if to == 'accept' else reject}"
+def _nft_rule(step: Step, wanted: Wanted, to: Wish) -> str:
+    match = f"{wanted.nft} {'accept' if to == 'accept' else 'reject with tcp reset' if wanted.tcp else 'reject'}"
     if step.index:
         return f"nft insert rule {_place(step)} handle {step.handle} {match}"
     return f"nft add rule {_place(step)} {match}"
 
 
-def _iptables_rule(step: Step, packet: Packet, trace: Trace, to: Wish) -> str:
+def _iptables_rule(step: Step, wanted: Wanted, to: Wish) -> str:
     where = f"-I {shlex.quote(step.chain)} {step.index}" if step.index else f"-A {shlex.quote(step.chain)}"
-    source = f" -s {packet.source}" if packet.source != "any" else ""
-    reset = " --reject-with tcp-reset" if packet.protocol == "tcp" else ""
-    action = "ACCEPT" if to == "accept" else f"REJECT{reset}"
-    return f"{_iptables(step)} {where} -p {packet.protocol}{source} --dport {_port(trace, packet)} -j {action}"
+    reset = " --reject-with tcp-reset" if wanted.tcp else ""
+    return f"{_iptables(step)} {where}{wanted.iptables} -j {'ACCEPT' if to == 'accept' else f'REJECT{reset}'}"

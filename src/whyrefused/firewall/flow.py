@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from whyrefused.firewall.model import (
-    INTERFACES,
+    NAMED,
     STATES,
     UNKNOWN_BECAUSE,
     Among,
@@ -81,7 +81,7 @@ def _bounds(values: tuple[Value, ...], sources: Ranges) -> tuple[list[Any], list
     lows: list[Any] = []
     highs: list[Any] = []
     for at, value in enumerate(values):
-        if at in INTERFACES:
+        if at in NAMED:
             lows.append("" if value is None else value)
             highs.append(EVERY_NAME if value is None else value)
         else:
@@ -101,8 +101,8 @@ def apply(op: Change | Untrack | Touch, state: State) -> State:
     """What does an effect make of a packet?"""
     if isinstance(op, Untrack):
         # What connection tracking already has stays tracked.
-        new = state.values[Field.STATE] == (STATES["new"],) * 2
-        return state if new else replace(changed(state, Field.STATE, (STATES["untracked"],) * 2), untracked=True)
+        tracked = state.values[Field.STATE] in ((STATES["new"],) * 2, (STATES["established"],) * 2)
+        return state if tracked else replace(changed(state, Field.STATE, (STATES["untracked"],) * 2), untracked=True)
     if isinstance(op, Touch):
         return replace(state, touched=state.touched | {op.named})
     old = state.values[op.field]
@@ -129,7 +129,7 @@ def _named(pattern: str, name: str) -> bool:
 
 def _cell(field: Field, cell: Any, value: Value, mask: int | None) -> bool | None:  # noqa: ANN401 - ranges or names
     """Is the value one of those in the cell? None when that is not known."""
-    if field in INTERFACES:
+    if field in NAMED:
         if value is None:
             return None if any(pattern != "lo" for pattern in cell) else False
         return any(_named(pattern, str(value)) for pattern in cell)

@@ -23,6 +23,7 @@ from whyrefused.firewall.model import (
     Test,
     Touch,
 )
+from whyrefused.firewall.nft_values import group
 from whyrefused.firewall.ranges import address_range
 
 if TYPE_CHECKING:
@@ -261,6 +262,16 @@ def _ids(field: Field) -> Callable[[Arguments, str, bool, int], Iterator[Test]]:
     return read
 
 
+def _group(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001 - one signature for all
+    path, below = group(arguments.take())
+    if negated:
+        yield Open(text=_ends(arguments, start), why=NOT_MODELLED)
+        return
+    yield build.interface(Field.CGROUP, [path, below], text)
+    if not path.endswith(".slice"):  # slices stay
+        yield build.one_of(Field.SAME_CGROUP, [(1, 1)], _ends(arguments, start))
+
+
 def _packet_type(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
     value = PACKET_TYPES[arguments.take()]
     yield build.one_of(Field.PACKET_TYPE, [(value, value)], text, negated=negated)
@@ -322,6 +333,7 @@ MODULES: dict[str, dict[str, Callable[[Arguments, str, bool, int], Iterator[Test
     "mark": {"--mark": _mark(Field.MARK)},
     "connmark": {"--mark": _mark(Field.CT_MARK)},
     "owner": {"--uid-owner": _ids(Field.UID), "--gid-owner": _ids(Field.GID)},
+    "cgroup": {"--path": _group},
     "pkttype": {"--pkt-type": _packet_type},
     "comment": {"--comment": _comment},
     "set": {"--match-set": _match_set},

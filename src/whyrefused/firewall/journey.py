@@ -12,12 +12,14 @@ from whyrefused.firewall.model import (
     PROTOCOLS,
     ROUTE_TYPES,
     STATES,
+    STATUSES,
     Action,
     Chain,
     Field,
     Packet,
     Ruleset,
     Table,
+    Untrack,
 )
 from whyrefused.firewall.ranges import Range, Ranges, address_range, both, either
 from whyrefused.firewall.walk import ACCEPT, End, Visit, Walk, ordered, tied
@@ -112,15 +114,28 @@ class Journey:
         values[Field.STATE] = (STATES["invalid"],) * 2
         for field in TRACKED:
             values[field] = ABSENT
-        values[Field.FLAGS] = (FLAGS["syn"],) * 2
-        for field, owner in ((Field.UID, packet.uid), (Field.GID, packet.gid)):
-            values[field] = ABSENT if self.hook != "output" else None if owner is None else (owner, owner)
+        values[Field.FLAGS] = (FLAGS["syn"] | (FLAGS["ack"] if packet.reply else 0),) * 2
+        self._owned(values)
         values[Field.TYPE_OF_SOURCE] = self._type_of_source()
         values[Field.TYPE_OF_DESTINATION] = self._type_of_destination(values[Field.DESTINATION])
         values[Field.ROUTE_BACK] = None if packet.route_back is None else (int(packet.route_back),) * 2
         values[Field.PACKET_TYPE] = (0, 0)
         values[Field.FRAGMENT] = (0, 0)
         return State(values=tuple(values))
+
+    def _owned(self, values: list[Value]) -> None:
+        """Put in whose packet it is. An answer belongs to a socket that the question does not tell."""
+        packet = self.packet
+        if packet.reply:
+            values[Field.DPORT] = (packet.port, packet.port) if packet.port else EPHEMERAL
+        elif self.hook == "output":
+            for field, owner in ((Field.UID, packet.uid), (Field.GID, packet.gid)):
+                values[field] = None if owner is None else (owner, owner)
+            values[Field.CGROUP] = packet.cgroup
+            values[Field.SAME_CGROUP] = (1, 1) if packet.same_cgroup else None
+        else:
+            values[Field.UID] = values[Field.GID] = ABSENT
+            values[Field.CGROUP] = ""
 
     def _type_of_source(self) -> Value:
         # From outside, an address of the host itself would be a martian.
@@ -160,19 +175,24 @@ class Journey:
         flows = [flow.into(replace(flow.state, translated=False)) for flow in flows]
         for table, chain in ordered(self.ruleset.tables, hook, self.version, legacy_first=self.legacy_first):
             if not tracked and chain.priority > TRACKING and hook != "ingress":
-                flows, tracked = [flow.into(_tracked(flow.state)) for flow in flows], True
+                flows, tracked = [flow.into(self._tracked(flow.state)) for flow in flows], True
             if chain.live or chain.policy != "accept":
                 flows = self._base(table, chain, flows)
             if not flows:
                 return []
-        return flows if tracked or hook == "ingress" else [flow.into(_tracked(flow.state)) for flow in flows]
+        return flows if tracked or hook == "ingress" else [flow.into(self._tracked(flow.state)) for flow in flows]
+
+    def _tracked(self, state: State) -> State:
+        """What is known of the packet behind connection tracking?"""
+        return _answering(state, self.ruleset) if self.packet.reply and not state.untracked else _tracked(state)
 
     def _base(self, table: Table, chain: Chain, flows: list[Flow]) -> list[Flow]:
         """Which flows does a base chain accept?"""
         out: list[Flow] = []
         for alike in _alike(flows):
             first = alike[0]
-            skipped = chain.kind == "nat" and (first.state.translated or first.state.untracked)
+            # NAT rules see the first packet of a connection only; those after it go the same way.
+            skipped = chain.kind == "nat" and (self.packet.reply or first.state.translated or first.state.untracked)
             here = _device(chain, first.state)
             if skipped or here is False:
                 out.extend(alike)
@@ -258,8 +278,22 @@ class Journey:
 LIMITED_BROADCAST = 0xFFFFFFFF
 
 
+def _answering(state: State, ruleset: Ruleset) -> State:
+    """What is known behind connection tracking of a packet that answers the first one of a connection?"""
+    chains = [chain for table in ruleset.tables for chain in table.chains.values() if chain.live]
+    # Where some connections are left alone, whether this is one of them depends on its first packet.
+    alone = any(isinstance(op, Untrack) for chain in chains for _, _, rule in chain.live for op in rule.ops)
+    nat = any(chain.kind == "nat" for chain in chains)
+    values = list(state.values)
+    values[Field.STATE] = None if alone else (STATES["established"],) * 2
+    values[Field.DIRECTION] = None if alone else (1, 1)
+    values[Field.STATUS] = None if alone or nat else (STATUSES["seen-reply"] | STATUSES["confirmed"],) * 2
+    values[Field.CT_MARK] = values[Field.ORIGINAL_DESTINATION] = values[Field.ORIGINAL_DPORT] = None
+    return replace(state, values=tuple(values))
+
+
 def _tracked(state: State) -> State:
-    """What is known of the packet behind connection tracking?"""
+    """What is known of a new connection's packet behind connection tracking?"""
     if state.untracked:
         return changed(state, Field.STATE, (STATES["untracked"],) * 2)
     values = list(state.values)

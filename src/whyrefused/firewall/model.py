@@ -46,10 +46,14 @@ class Field(IntEnum):
     FRAGMENT = 20  # fragment offset
     ORIGINAL_DESTINATION = 21  # before NAT
     ORIGINAL_DPORT = 22
+    CGROUP = 23  # of version 2, as a path; "" for packets that no program of this host sent
+    SAME_CGROUP = 24  # 1: it was made once and not anew since
 
 
 ADDRESSES = frozenset({Field.SOURCE, Field.DESTINATION, Field.ORIGINAL_DESTINATION})
 INTERFACES = frozenset({Field.IIF, Field.OIF})
+NAMED = INTERFACES | {Field.CGROUP}
+"""Fields that hold a name and not a number."""
 
 STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
 STATUSES = {"expected": 1, "seen-reply": 2, "assured": 4, "confirmed": 8, "snat": 16, "dnat": 32, "dying": 512}
@@ -72,6 +76,9 @@ UNKNOWN_BECAUSE = {
     Field.STATUS: "whether NAT changed the destination is not known",
     Field.UID: "the user who connects is not known",
     Field.GID: "the group of who connects is not known",
+    Field.CGROUP: "the control group of who connects is not known",
+    Field.SAME_CGROUP: "iptables does not know a control group again that was made anew, as a restart of its unit does",
+    Field.STATE: "whether connection tracking knows the connection is not known",
     Field.TYPE_OF_SOURCE: "whether the source is an address of this host is not known",
     Field.TYPE_OF_DESTINATION: "whether the destination is an address of this host is not known",
     Field.ROUTE_BACK: "the route back to the source is not known",
@@ -243,7 +250,7 @@ class Ruleset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """The first packet of a new connection."""
+    """The first packet of a new connection, or the first that answers it."""
 
     protocol: str = "tcp"
     source: str = "any"  # an address, a CIDR, FIRST-LAST, or `any` of the destination's IP version (else IPv4)
@@ -255,6 +262,9 @@ class Packet:
     mark: int = 0
     uid: int | None = None  # who connects, for output
     gid: int | None = None
+    cgroup: str | None = None  # of who connects, /system.slice/app.service
+    same_cgroup: bool = False  # it was made once and not anew since
+    reply: bool = False  # the SYN-ACK that answers a tracked connection; port 0: to an ephemeral port
     addresses: frozenset[str] | None = None  # this host's own; None: not known
     routes: tuple[tuple[str, str], ...] = ()  # (CIDR, interface): where forwarded packets leave
     route_back: bool | None = True  # what reverse path checks (`fib saddr . iif`, rpfilter) find

@@ -14,7 +14,7 @@ from whyrefused.firewall.build import one_of
 from whyrefused.firewall.model import (
     ADDRESSES,
     FLAGS,
-    INTERFACES,
+    NAMED,
     PACKET_TYPES,
     PROTOCOLS,
     ROUTE_TYPES,
@@ -114,7 +114,8 @@ def _column(left: Json) -> Column:
     if key == "&" and isinstance(value, list) and len(value) == 2:  # noqa: PLR2004 - value and mask
         inner = _column(value[0])
         return Column(field=inner.field, needs=inner.needs, mask=number(inner.field, value[1]))
-    reader = {"payload": _payload, "meta": _meta, "ct": _ct, "fib": _fib, "exthdr": _extension}.get(key)
+    readers = {"payload": _payload, "meta": _meta, "ct": _ct, "fib": _fib, "exthdr": _extension, "socket": _socket}
+    reader = readers.get(key)
     if not reader or not isinstance(value, dict):
         raise Unmodelled
     return reader(value)
@@ -170,6 +171,13 @@ def _ct(value: dict[str, Json]) -> Column:
     if direction is None and key in TRACKED:
         return Column(field=TRACKED[key])
     raise Unmodelled
+
+
+def _socket(value: dict[str, Json]) -> Column:
+    # The JSON leaves out the level, which is the depth of the path in a rule that can match at all.
+    if value.get("key") != "cgroupv2":
+        raise Unmodelled
+    return Column(field=Field.CGROUP)
 
 
 def _fib(value: dict[str, Json]) -> Column:
@@ -229,9 +237,12 @@ def cell(field: Field, value: Json) -> Cell:
     """Which numbers, or interface names, does one element stand for?"""
     if isinstance(value, dict) and isinstance(value.get("elem"), dict):
         value = value["elem"].get("val")
-    if value == "*" and field not in INTERFACES:
+    if value == "*" and field not in NAMED:
         return EVERYTHING
-    if field in INTERFACES:
+    if field is Field.CGROUP:
+        # A number is a control group that is no more.
+        return group(value) if isinstance(value, str) else ()
+    if field in NAMED:
         if not isinstance(value, str):
             raise Unmodelled  # the index of an interface that has no name here
         return (value,)
@@ -241,6 +252,13 @@ def cell(field: Field, value: Json) -> Cell:
         return (_prefix(field, value["prefix"]),)
     found = number(field, value)
     return ((found, found),)
+
+
+def group(path: str) -> tuple[str, ...]:
+    """Which control groups are meant by a path: this one, and those in it?"""
+    # On hosts with both versions, version 2 is mounted in a folder of its own (systemd's hybrid hierarchy).
+    path = f"/{path.strip('/').removeprefix('unified/')}"
+    return path, f"{path}/*"
 
 
 def _prefix(field: Field, value: dict[str, Json]) -> tuple[int, int]:
@@ -259,7 +277,7 @@ def cells(fields: tuple[Field, ...], value: Json) -> tuple[Cell, ...]:
     if isinstance(value, dict) and isinstance(value.get("elem"), dict):
         value = value["elem"].get("val")
     if value == "*":
-        return tuple(("*",) if field in INTERFACES else EVERYTHING for field in fields)
+        return tuple(("*",) if field in NAMED else EVERYTHING for field in fields)
     if len(fields) == 1:
         return (cell(fields[0], value),)
     parts = value.get("concat") if isinstance(value, dict) else None
@@ -270,6 +288,6 @@ def cells(fields: tuple[Field, ...], value: Json) -> tuple[Cell, ...]:
 
 def alike(found: list[tuple[Cell, ...]], field: Field) -> tuple[Cell, ...]:
     """Which one cell stands for all elements of a set with a single column?"""
-    if field in INTERFACES:
+    if field in NAMED:
         return (tuple(name for (names,) in found for name in names if isinstance(name, str)),)
     return (tidy(span for (spans,) in found for span in spans if not isinstance(span, str)),)

@@ -35,4 +35,4 @@ def server(inventory: Inventory, host: str) -> Iterator[Question]:
 
 def client(host: str) -> Iterator[Question]:
     """What tells why a host's own connections fail?"""
-    yield host, "addresses", ""
+    yield from rules(host)

@@ -7,6 +7,8 @@ between the words, `KEY` being `HOST PORT`, or `HOST PORT WHO PROXY` with `-` fo
     KEY unable WORDS                                        it could not be dialled as declared
     KEY try ADDRESS WORD MILLISECONDS SOURCE TYPE/CODE/OFFENDER
                     WORD: ok, CLOSED (taken, then closed without a byte), or errno's name; the ICMP error or -
+    KEY as UID GID GROUP WORDS                              who dialled: GROUP its control group of version 2 or -;
+                    WORDS: kept (a unit that never stopped), apart (in a network namespace of its own), or -
     KEY end
 """
 
@@ -59,6 +61,11 @@ class Try:
     line: str
 
     @property
+    def source_address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """Which of its own addresses did the client dial from? None where it got none."""
+        return ipaddress.ip_address(self.source) if self.source else None
+
+    @property
     def symptom(self) -> Symptom:
         """Which of spec.md's symptoms is it?
 
@@ -70,6 +77,17 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dialler:
+    """Who dialled: whose packets these were, as rules see them."""
+
+    uid: int
+    gid: int
+    group: str  # control group of version 2; of a unit its own, although the dial was not made in it
+    kept: bool = False  # a unit that never stopped: its control group is the one that it was first given
+    apart: bool = False  # in a network namespace of its own, with rules of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dial:
     """One path, dialled as a program does it: the addresses of the name in turn, until one connects."""
 
@@ -77,6 +95,8 @@ class Dial:
     no_name: str  # EAI_… where the name had no address, else empty
     lines: tuple[str, ...]
     unable: str = ""  # why it could not be dialled as declared; then nothing is known of the path
+    by: Dialler | None = None  # None where that was not told
+    barred: Symptom | None = None  # what a unit meets by a rule for its control group, in which nobody else can dial
 
     @property
     def last(self) -> Try | None:
@@ -86,6 +106,8 @@ class Dial:
     @property
     def symptom(self) -> Symptom:
         """What does the program on this way see?"""
+        if self.barred:
+            return self.barred
         return self.tries[-1].symptom if self.tries else "dns-failure"
 
 
@@ -101,13 +123,33 @@ def _program(name: str) -> str:
 
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text dials these? The first argument is the seconds for one connect, the others are keys."""
+    others = tuple(key for key in asked[1:] if key.count(" ") > 1 and key.split(" ")[2] != "-")
+    plain = tuple(key for key in asked[1:] if key not in others)
+    if not others:
+        return _call("", asked)
+    as_others = f"( {_call('$S ', (asked[0], *others))} ) || {_unable(others)}"
+    if not plain:
+        return as_others
+    return f"{{ {as_others}; }} &\n( {_call('', (asked[0], *plain))} ); s=$?; wait; exit $s"
+
+
+def _call(rights: str, asked: tuple[str, ...]) -> str:
     arguments = " ".join(map(shlex.quote, asked))
     python, perl = shlex.quote(_program("dial.py")), shlex.quote(_program("dial.pl"))
     return (
         "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
-        f"exec $p -ISc {python} {arguments}; fi; done; "
-        f"if command -v perl >/dev/null 2>&1; then exec perl -e {perl} {arguments}; fi; "
+        f"exec {rights}$p -ISc {python} {arguments}; fi; done; "
+        f"if command -v perl >/dev/null 2>&1; then exec {rights}perl -e {perl} {arguments}; fi; "
         f"echo '{NO_DIALLER}'; exit 127"
+    )
+
+
+def _unable(keys: tuple[str, ...]) -> str:
+    """Which shell text says that these were not dialled, where the program did not run?"""
+    words = "to dial as another user, $S python3 must run there"
+    return (
+        f"for k in {' '.join(map(shlex.quote, keys))}; do "
+        r"""printf '%s\tunable\t%s\n%s\tend\n' "$k" "%%s" "$k"; done""".replace("%%s", words)
     )
 
 
@@ -130,10 +172,22 @@ def _dial(rows: list[list[str]]) -> Dial:
     tries = tuple(_try(row) for row in rows if row[0] == "try")
     no_name = tuple(f"no address: {name}" for name in names)
     unable = [row[1] for row in rows if row[0] == "unable" and len(row) > 1]
+    by = [_by(row) for row in rows if row[0] == "as"]
     return Dial(
         tries=tries, no_name=names[0] if names else "", lines=(*no_name, *(one.line for one in tries)),
-        unable=unable[0] if unable else "",
+        unable=unable[0] if unable else "", by=by[0] if by else None,
     )  # fmt: skip
+
+
+def _by(row: list[str]) -> Dialler:
+    try:
+        _, uid, gid, group, words = row
+        told = words.split(",")
+        return Dialler(
+            uid=int(uid), gid=int(gid), group="" if group == "-" else group, kept="kept" in told, apart="apart" in told
+        )
+    except ValueError as error:
+        raise Unreadable(f"{SOURCE}: not understood: {' '.join(row)[:120]!r}") from error
 
 
 def _try(row: list[str]) -> Try:

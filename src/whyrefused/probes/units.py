@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whyrefused.probes import Unreadable
@@ -21,12 +22,14 @@ SIDE_BY_SIDE = False
 # Never Environment= or ExecStart=: they hold passwords.
 PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ExecMainCode,ExecMainStatus,MainPID,NRestarts,"
-    "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen"
+    "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen,"
+    "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork"
 )
+FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies", "PrivateNetwork")
 
 # A socket unit may have another name than the service it starts: those that systemd names are asked for too.
 ASK = r"""
-read up rest </proc/uptime; echo "Uptime=$up"; echo
+read up rest </proc/uptime; echo "Uptime=$up"; [ ! -e /run/systemd/container ] || echo Container=yes; echo
 show() {{ systemctl show --no-pager -p {properties} -- "$@"; }}
 set -- {units}
 o=$(show "$@"); s=$?; printf '%s\n' "$o"; m=
@@ -65,6 +68,8 @@ class Unit:
     listens: tuple[str, ...]  # of a socket unit: `[::]:8020 (Stream)`, `/run/x (Datagram)`, …
     fragment: str  # the unit file
     drop_ins: tuple[str, ...]
+    fences: tuple[tuple[str, str], ...] = ()  # settings that keep it from the network, those that are set
+    contained: bool | None = None  # its host is a container; None where it is not
 
     @property
     def crash_looping(self) -> bool:
@@ -110,12 +115,13 @@ def parse(frame: Frame) -> Mapping[str, Unit]:
     """What is each unit's state? By every name it goes by."""
     blocks = [_properties(block) for block in frame.text.split("\n\n")]
     uptime = _number(blocks[0].get("Uptime", ""))
+    contained = True if "Container" in blocks[0] else None
     units: dict[str, Unit] = {}
     for block in blocks[1:]:
         if "Id" not in block:
             continue
         for name in {block["Id"], *block.get("Names", "").split()}:
-            units[name] = _unit(name, block, uptime)
+            units[name] = replace(_unit(name, block, uptime), fences=_fences(block), contained=contained)
     if not units:
         raise Unreadable(f"systemctl show: {frame.text.strip()[-200:]}")
     return units
@@ -135,6 +141,17 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _fences(block: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    try:
+        for word in ("IPAddressAllow", "IPAddressDeny"):
+            for network in block.get(word, "").split():
+                ipaddress.ip_network(network, strict=False)
+    except ValueError as error:
+        raise Unreadable(f"systemctl show: IPAddressAllow, IPAddressDeny: {error}") from error
+    # systemctl prints `~` alone where no family is denied.
+    return tuple((name, block[name]) for name in FENCES if block.get(name, "") not in {"", "~", "no"})
 
 
 def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:

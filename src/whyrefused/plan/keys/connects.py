@@ -35,6 +35,11 @@ class PathItem(Item):
     declared_by: str = "clients"  # or `connects`
 
     @property
+    def unit(self) -> str:
+        """Which unit dials? Empty where it is a user."""
+        return self.who.removeprefix("unit:") if self.who.startswith("unit:") else ""
+
+    @property
     def dial(self) -> str:
         """How is it named among what its client dials?"""
         return dials.key(self.destination, self.port, self.who, self.proxy)
@@ -102,6 +107,8 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
     if not item.proxy:
         yield item.host, "dials", item.dial
     yield from ends.client(item.host)
+    if item.unit:
+        yield item.host, "units", item.unit
     if not is_literal(item.destination):
         yield item.host, "names", item.destination
     if item.server:

@@ -106,9 +106,112 @@ def connect(family, address):
         s.close()
 
 
+NEEDS_ROOT = "needs root there (ansible_become: true, or log in as root)"
+
+
+def unit(name):
+    """What systemd says of a unit: whose it is, and its main process."""
+    import subprocess
+
+    asked = "LoadState,User,Group,SupplementaryGroups,DynamicUser,MainPID,ControlGroup,InactiveEnterTimestampMonotonic"
+    asked += ",PrivateNetwork,NetworkNamespacePath"
+    words = ["systemctl", "show", "--no-pager", "-p", asked, "--", name if "." in name else name + ".service"]
+    said = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).communicate()[0]
+    lines = said.decode("utf-8", "replace").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def owner(pid):
+    """The user, group and further groups of a process, those that its sockets get (proc(5), the fs ids)."""
+    with open("/proc/%d/status" % pid) as file:
+        rows = dict(line.split(":", 1) for line in file if ":" in line)
+    return int(rows["Uid"].split()[3]), int(rows["Gid"].split()[3]), [int(one) for one in rows["Groups"].split()]
+
+
+def working(pid):
+    """Who dials for a daemon: itself; where it is root and all its children are one other user, those."""
+    main = owner(pid)
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+            children = [owner(int(child)) for child in file.read().split()]
+    except (OSError, KeyError):
+        return main
+    return children[0] if main[0] == 0 and children and {child[0] for child in children} == {children[0][0]} else main
+
+
+def account(name, group="", further=""):
+    """The user, group and further groups of an account."""
+    import grp
+    import pwd
+
+    entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    gid = entry.pw_gid if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    more = [int(one) if one.isdigit() else grp.getgrnam(one).gr_gid for one in further.split()]
+    return entry.pw_uid, gid, os.getgrouplist(entry.pw_name, gid) + more
+
+
+def enter(pid):
+    """Go into the network namespace of a process; whether it is another than this one."""
+    there = "/proc/%d/ns/net" % pid
+    if os.readlink(there) == os.readlink("/proc/self/ns/net"):
+        return False
+    with open(there) as file:
+        if hasattr(os, "setns"):
+            os.setns(file.fileno(), 0)
+        else:
+            import ctypes
+
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0):
+                raise OSError(ctypes.get_errno(), "setns")
+    return True
+
+
+def group_of(pid):
+    """The control group (of version 2) of a process, or -."""
+    try:
+        with open("/proc/%s/cgroup" % pid) as file:
+            return next((line[3:].strip() for line in file if line.startswith("0::")), "") or "-"
+    except OSError:
+        return "-"
+
+
+def become(who):
+    """Be unit:NAME or user:NAME: uid, gid, control group, and words on it. Raises OSError, KeyError, ValueError."""
+    kind, name = who.split(":", 1)
+    words, group = [], group_of("self")
+    if kind == "user":
+        wanted = account(name)
+    else:
+        said = unit(name)
+        pid = int(said.get("MainPID") or 0)
+        if said.get("LoadState") != "loaded":
+            raise ValueError("no such unit: %s" % name)
+        private = said.get("PrivateNetwork") == "yes" or said.get("NetworkNamespacePath")
+        if not pid and (private or said.get("DynamicUser") == "yes"):
+            raise ValueError("%s does not run, and its user or network is there only while it does" % name)
+        further = said.get("Group", ""), said.get("SupplementaryGroups", "")
+        wanted = working(pid) if pid else account(said.get("User") or "root", *further)
+        group = said.get("ControlGroup") or "-"
+        if said.get("InactiveEnterTimestampMonotonic") == "0":
+            words.append("kept")
+        try:
+            if pid and enter(pid):
+                words.append("apart")
+        except OSError as error:
+            if os.geteuid() == 0 or private:
+                raise ValueError("its network namespace: %s: %s" % (error.strerror, NEEDS_ROOT)) from None
+    if os.geteuid() == 0:
+        os.setgroups(wanted[2])
+        os.setgid(wanted[1])
+        os.setuid(wanted[0])
+    elif (os.geteuid(), os.getegid()) != wanted[:2]:
+        raise ValueError("dialling as %s %s" % (who, NEEDS_ROOT))
+    return wanted[0], wanted[1], group, ",".join(words) or "-"
+
+
 def path(key):
-    host, port, who, proxy = [*key.split(" "), "-", "-"][:4]
-    if who != "-" or proxy != "-":
+    host, port, _, proxy = [*key.split(" "), "-", "-"][:4]
+    if proxy != "-":
         row(key, "unable", "not dialled")
         row(key, "end")
         return
@@ -129,13 +232,45 @@ def path(key):
     row(key, "end")
 
 
-threads = []
+def all_of(keys):
+    threads = []
+    for key in keys:
+        thread = threading.Thread(target=path, args=(key,))
+        thread.daemon = True
+        thread.start()
+        threads.append(thread)
+    limit = time.monotonic() + NAMES + 2 * PATIENCE
+    for thread in threads:
+        thread.join(max(0.0, limit - time.monotonic()))
+
+
+def all_as(who, keys):
+    """Dial these as somebody, and say who that is."""
+    try:
+        own = os.geteuid(), os.getegid(), group_of("self"), "-"
+        told = own if who == "-" else become(who)
+    except (OSError, KeyError, ValueError) as error:
+        for key in keys:
+            row(key, "unable", getattr(error, "strerror", None) or error.args[0])
+            row(key, "end")
+        return
+    for key in keys:
+        row(key, "as", *told)
+    all_of(keys)
+
+
+# Who dials is a matter of a whole process, and a fork must come before the first thread.
+mine, children = {}, []
 for key in sys.argv[2:]:
-    thread = threading.Thread(target=path, args=(key,))
-    thread.daemon = True
-    thread.start()
-    threads.append(thread)
-limit = time.monotonic() + NAMES + 2 * PATIENCE
-for thread in threads:
-    thread.join(max(0.0, limit - time.monotonic()))
+    mine.setdefault([*key.split(" "), "-"][2], []).append(key)
+for who in sorted(mine):
+    if who != "-":
+        child = os.fork()
+        if child == 0:
+            all_as(who, mine[who])
+            os._exit(0)
+        children.append(child)
+all_as("-", mine.get("-", []))
+for child in children:
+    os.waitpid(child, 0)
 os._exit(0)
