@@ -21,10 +21,12 @@ SIDE_BY_SIDE = False
 # Never Environment= or ExecStart=: they hold passwords.
 PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ExecMainCode,ExecMainStatus,MainPID,NRestarts,"
-    "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen"
+    "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen,"
+    "ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic,PrivateNetwork"
 )
 
-# A socket unit may have another name than the service it starts: those that systemd names are asked for too.
+# A socket unit may have another name than the service it starts: those that systemd names are asked for too. So are the
+# instances of a template beside a unit that only starts them (postgresql.service: exited, postgresql@15-main.service).
 ASK = r"""
 read up rest </proc/uptime; echo "Uptime=$up"; echo
 show() {{ systemctl show --no-pager -p {properties} -- "$@"; }}
@@ -35,6 +37,10 @@ case $o in *TriggeredBy=[a-zA-Z0-9]*)
     case " $* $m " in *" $w "*) ;; *) case $w in *.socket) m="$m $w" ;; esac ;; esac
   done ;;
 esac
+case $o in *SubState=exited*)
+  for w in "$@"; do case $w in *@*|*.socket) ;; *.service) m="$m ${{w%.service}}@*.service" ;; esac; done ;;
+esac
+set -f
 if [ "$m" ]; then echo; show $m; fi
 exit $s
 """
@@ -65,6 +71,8 @@ class Unit:
     listens: tuple[str, ...]  # of a socket unit: `[::]:8020 (Stream)`, `/run/x (Datagram)`, …
     fragment: str  # the unit file
     drop_ins: tuple[str, ...]
+    unmet: str = ""  # `condition` or `assertion`: what kept the last start from being tried (systemd.unit(5))
+    network: str = ""  # `private` where it has a network namespace of its own (systemd.exec(5), PrivateNetwork=)
 
     @property
     def crash_looping(self) -> bool:
@@ -162,4 +170,19 @@ def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
         listens=tuple(line for line in block.get("Listen", "").split("\n") if line),
         fragment=block.get("FragmentPath", ""),
         drop_ins=tuple(block.get("DropInPaths", "").split()),
+        unmet=_unmet(block),
+        network="private" if block.get("PrivateNetwork") == "yes" else "",
+    )
+
+
+def _unmet(block: Mapping[str, str]) -> str:
+    """Before the first try the result is `no` as well, and the time is 0."""
+    kinds = (("Condition", "condition"), ("Assert", "assertion"))
+    return next(
+        (
+            word
+            for kind, word in kinds
+            if block.get(f"{kind}Result") == "no" and (_number(block.get(f"{kind}TimestampMonotonic", "")) or 0) > 0
+        ),
+        "",
     )
