@@ -37,7 +37,9 @@ def _holds(host: HostEvidence, name: str, found: tuple[Listener, ...]) -> bool:
 def _down(case: Case, host: HostEvidence, name: str) -> bool:
     """Is it down, and not known for another port that is declared here?"""
     at_home = any(f"{port}/tcp" in case.declared_ports for port in daemons.known(name).ports)
-    return services.of(host, name)[0] != "running" and not at_home
+    state, unit, _ = services.of(host, name)
+    ended = unit.sub == "exited" and not ports.of_unit(host, name)
+    return (state != "running" or ended) and not at_home
 
 
 def _elsewhere(case: Case, name: str) -> bool:

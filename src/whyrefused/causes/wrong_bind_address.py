@@ -171,8 +171,8 @@ def _hidden(case: Case, host: HostEvidence, name: str | None) -> Ruling | None:
         return None
     because = f"{unit.id} listens on {', '.join(trouble.unix)} and on no port"
     lines = (said, *(host.line("ss -Hxlnp", path) for path in trouble.unix))
-    edit = rebind(name, case.bind, case.port or 0)
-    return _proven(case, host, Told(because=because, variant="unix-socket-only", lines=lines, fix=edit))
+    edits = rebind(name, case.bind, case.port or 0)
+    return _proven(case, host, Told(because=because, variant="unix-socket-only", lines=lines, fix=edits))
 
 
 def _proven(case: Case, host: HostEvidence, told: Told) -> Ruling:

@@ -49,7 +49,7 @@ calm=1; for w in {services}; do
   [ -d "/sys/fs/cgroup/system.slice/$w" ] || [ -d "/sys/fs/cgroup/unified/system.slice/$w" ] || calm=
 done
 if [ -z "$shut" ] && [ "$calm" ]; then echo end; exit; fi
-o=$(systemctl show --no-pager -p Id,LoadState,ActiveState,MainPID,FragmentPath,DropInPaths,EnvironmentFiles \
+o=$(systemctl show --all --no-pager -p Id,LoadState,ActiveState,MainPID,FragmentPath,DropInPaths,EnvironmentFiles \
   -p Requires,BindsTo,Requisite -- {units} {templates} 2>/dev/null)
 [ "$o" ] || {{ echo 'systemctl show failed'; exit 1; }}
 said() {{

@@ -29,9 +29,9 @@ PROPERTIES = (
 # instances of a template beside a unit that only starts them (postgresql.service: exited, postgresql@15-main.service).
 ASK = r"""
 read up rest </proc/uptime; echo "Uptime=$up"; echo
-show() {{ systemctl show --no-pager -p {properties} -- "$@"; }}
+show() {{ systemctl show --no-pager -p {properties} "$@"; }}
 set -- {units}
-o=$(show "$@"); s=$?; printf '%s\n' "$o"; m=
+o=$(show -- "$@"); s=$?; printf '%s\n' "$o"; m=
 case $o in *TriggeredBy=[a-zA-Z0-9]*)
   for w in $(printf '%s\n' "$o" | sed -n 's/^TriggeredBy=//p'); do
     case " $* $m " in *" $w "*) ;; *) case $w in *.socket) m="$m $w" ;; esac ;; esac
@@ -41,7 +41,7 @@ case $o in *SubState=exited*)
   for w in "$@"; do case $w in *@*|*.socket) ;; *.service) m="$m ${{w%.service}}@*.service" ;; esac; done ;;
 esac
 set -f
-if [ "$m" ]; then echo; show $m; fi
+if [ "$m" ]; then echo; show --all -- $m; fi
 exit $s
 """
 
