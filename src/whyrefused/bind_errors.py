@@ -39,9 +39,9 @@ def of(trouble: Trouble | None) -> BindError | None:
     """Which was the last such line of the unit's last start? None where there is none, or it is not known."""
     lines = trouble.journal if trouble else ()
     for at in range(len(lines) - 1, -1, -1):
-        kind = _kind(lines[at].text.lower(), (one.text.lower() for one in lines[max(0, at - TRACE) : at]))
+        kind = _kind(lines[at].line.lower(), (one.line.lower() for one in lines[max(0, at - TRACE) : at]))
         if kind:
-            ports = tuple(int(number) for number in PORT.findall(lines[at].text))
+            ports = tuple(int(number) for number in PORT.findall(lines[at].line))
             return BindError(kind=kind, said=lines[at], ports=ports)
     return None
 

@@ -93,7 +93,7 @@ def _plain(case: Case, state: services.State, unit: Unit, socket: Unit | None, t
         return "condition-not-met"
     if _last_job(trouble) == "dependency":
         return "dependency-failed"
-    stopped = any(one.job == "done" and one.text.startswith("Stopped ") for one in (trouble.journal if trouble else ()))
+    stopped = any(one.job == "done" and one.line.startswith("Stopped ") for one in (trouble.journal if trouble else ()))
     never = trouble is not None and not trouble.unheard and not stopped and unit.file_state == "disabled"
     return "disabled" if never or (case.wants_enabled and not services.enabled(unit, socket)) else "stopped"
 
@@ -108,7 +108,7 @@ def _by_socket(unit: Unit, socket: Unit | None) -> str:
 
 def _failed(unit: Unit, trouble: Trouble | None) -> str:
     # Automatic restarts that reach the limit leave `Result` as it was (systemd.unit(5), StartLimitBurst=).
-    if any(one.by_systemd and "Start request repeated too quickly" in one.text for one in _journal(trouble)):
+    if any(one.by_systemd and "request repeated too quickly" in one.line for one in _journal(trouble)):
         return "start-limit-hit"
     return unit.result if unit.result in {"start-limit-hit", "oom-kill"} else "failed"
 

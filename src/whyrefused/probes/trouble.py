@@ -68,8 +68,8 @@ esac; done
 }}
 names() {{
 [ "$p" ] && [ "$files" ] || return
-q="(^|.*[^0-9.])(${{p#|}})([^0-9.].*)?"
-$S grep -HsE "^[^#;]*(^|[^0-9.])(${{p#|}})([^0-9.]|\$)" $files /dev/null 2>/dev/null |
+q="(^|.*[^0-9.])(${{p#|}})([^0-9A-Za-z.].*)?"
+$S grep -HsE "^[^#;]*(^|[^0-9.])(${{p#|}})([^0-9A-Za-z.]|\$)" $files /dev/null 2>/dev/null |
 sed -nE "s/^([^:]*): *([A-Za-z_][A-Za-z0-9_]*=)?(['\"]?[A-Za-z_][A-Za-z0-9_]*=)?$q\$/file	\1	\2\3	\5/p"
 }}
 sits() {{
@@ -106,7 +106,6 @@ echo end
 class Said:
     """One line of a unit's journal: its own processes' words, or systemd's about it."""
 
-    text: str
     by_systemd: bool
     job: str  # JOB_RESULT of a job that ended: done, failed, dependency, …; else empty
     line: str
@@ -188,12 +187,12 @@ def _trouble(unit: str, rows: list[list[str]]) -> Trouble:
         needs=tuple(
             Need(
                 unit=name, load=load, active=active, result=result,
-                line=f"{name}: LoadState={load} ActiveState={active}" + (f" Result={result}" if result else ""),
+                line=" ".join((name, load, active, result)).strip(),
             )
             for name, load, active, result in _of(rows, "needs", 4)
         ),
         mentions=tuple(
-            Mention(file=file, key=key, port=int(port), line=f"{key}… {port} …")
+            Mention(file=file, key=key, port=int(port), line=f"{key} {port}".strip())
             for file, key, port in _of(rows, "file", 3)
             if port.isdigit() and len(port) < 6  # noqa: PLR2004 - RFC 9293
         ),
@@ -219,12 +218,12 @@ def _journal(printed: Iterable[str]) -> tuple[tuple[Said, ...], str]:
             found.append((_word(entry, "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"), _said(entry)))
     last = next((start for start, _ in reversed(found) if start), "")
     first = next((at for at, (start, _) in enumerate(found) if start == last), 0)
-    return tuple(said for start, said in found[first:] if start in {"", last} and said.text), ""
+    return tuple(said for start, said in found[first:] if start in {"", last} and said.line), ""
 
 
 def _said(entry: Mapping[str, Any]) -> Said:
-    text = redact(" ".join(_word(entry, "MESSAGE").split()))
-    return Said(text=text, by_systemd=_word(entry, "_PID") == "1", job=_word(entry, "JOB_RESULT"), line=text)
+    line = redact(" ".join(_word(entry, "MESSAGE").split()))
+    return Said(by_systemd=_word(entry, "_PID") == "1", job=_word(entry, "JOB_RESULT"), line=line)
 
 
 def _word(entry: Mapping[str, Any], *keys: str) -> str:
