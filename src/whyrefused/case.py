@@ -48,6 +48,7 @@ class Case:
     unit: str | None  # the unit that should hold the port: as declared, or the only one that can be meant
     wants_enabled: bool
     declared_ports: Mapping[str, str | None]  # of the server: key -> unit
+    free_units: tuple[str, ...] = ()  # of the server: declared to run, and not named by any port's `service`
     answers: tuple[Address, ...] = ()  # declared of the name that a path dials
     others: frozenset[Address] = frozenset()  # addresses that are other hosts' in the inventory
 

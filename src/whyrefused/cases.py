@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused import daemons
 from whyrefused.case import Case
+from whyrefused.plan.items import number_of
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
 from whyrefused.plan.keys.ports import PortItem
@@ -15,6 +16,7 @@ from whyrefused.plan.keys.proxy import ProxyItem
 from whyrefused.plan.keys.resolves import NameItem
 from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.plan.who import is_literal
+from whyrefused.probes.units import suffixed
 
 if TYPE_CHECKING:
     from whyrefused.addresses import Address
@@ -74,7 +76,8 @@ def _of_port(item: Item, seen: Seen, server: Host | None, key: str | None, unit:
     number, _, protocol = (key or "").partition("/")
     port = server.expect.ports.get(key or "") if server else None
     owner = unit or (port.service if port else None) or (_only_unit(server, int(number)) if server and number else None)
-    service = server.expect.services.get(owner or "") if server else None
+    services = server.expect.services.items() if server and owner else ()
+    service = next((one for unit, one in services if _same(unit, str(owner))), None)
     return Case(
         item=item,
         seen=seen,
@@ -85,13 +88,31 @@ def _of_port(item: Item, seen: Seen, server: Host | None, key: str | None, unit:
         unit=owner,
         wants_enabled=bool(service and service.enabled),
         declared_ports={name: one.service for name, one in server.expect.ports.items()} if server else {},
+        free_units=_free_units(server) if server else (),
     )
+
+
+def _free_units(server: Host) -> tuple[str, ...]:
+    """Which units are declared to run, without a port that names them?"""
+    named = {suffixed(port.service) for port in server.expect.ports.values() if port.service}
+    services = server.expect.services.items()
+    return tuple(unit for unit, one in services if one.state == "running" and suffixed(unit) not in named)
 
 
 def _key_of(inventory: Inventory, item: ServiceItem) -> str | None:
     """Which declared port does this unit serve?"""
-    ports = inventory.hosts[item.host].expect.ports
-    return next((key for key, port in ports.items() if port.service == item.unit), None)
+    host = inventory.hosts[item.host]
+    named = (key for key, port in host.expect.ports.items() if port.service and _same(port.service, item.unit))
+    known = (
+        key
+        for key, port in host.expect.ports.items()
+        if port.service is None and _only_unit(host, number_of(key)) == item.unit
+    )
+    return next(named, None) or next(known, None)
+
+
+def _same(unit: str, other: str) -> bool:
+    return suffixed(unit) == suffixed(other)
 
 
 def _only_unit(server: Host, port: int) -> str | None:

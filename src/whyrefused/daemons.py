@@ -38,7 +38,10 @@ DAEMONS = (
 )  # fmt: skip
 GENERIC = Daemon(file="its configuration (systemctl cat {unit})", line="listen on {address} port {port}")
 
-MANY_MASTERS = frozenset({"docker.service", "containerd.service", "podman.service", "inetd.service", "xinetd.service"})
+MANY_MASTERS = frozenset(
+    {"docker.service", "containerd.service", "podman.service", "inetd.service", "xinetd.service", "supervisor.service",
+     "supervisord.service", "uwsgi-emperor.service"}
+)  # fmt: skip
 """Units that hold ports for others: where they listen says nothing about the one program that is missed."""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from whyrefused.addresses import Address
-    from whyrefused.probes import addresses, dials, identity, listeners, names, proc_net, proxy, units
+    from whyrefused.probes import addresses, binding, dials, identity, listeners, names, proc_net, proxy, trouble, units
     from whyrefused.records import Reply
 
 
@@ -98,9 +98,23 @@ class HostEvidence:
         except ValueError as error:
             raise CouldNotLook(f"{self.name}: the firewall rules could not be read: {error}") from error
 
+    @property
+    def all_units(self) -> Mapping[str, units.Unit]:
+        """What does systemd say of all that were asked for?"""
+        return self.get("units")  # type: ignore[no-any-return]
+
     def unit(self, name: str) -> units.Unit:
         """What does systemd say of this unit?"""
         return self._asked("units", suffixed(name), f"systemctl show {name}")  # type: ignore[no-any-return]
+
+    @property
+    def binding(self) -> binding.Binding:
+        """What decides on which address a program listens that leaves it to the host?"""
+        return self.get("binding")  # type: ignore[no-any-return]
+
+    def trouble(self, name: str) -> trouble.Trouble | None:
+        """What does a unit say that is down or whose port is closed? None where it is well."""
+        return self.get("trouble").get(name)  # type: ignore[no-any-return]
 
     def resolved(self, name: str) -> names.Name:
         """What did the host's resolver order answer?"""

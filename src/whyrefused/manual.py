@@ -37,6 +37,7 @@ the inventory declares, quoted for the shell.
 
 SAMPLES: Mapping[str, tuple[str, ...]] = {
     "units": ("UNIT",),
+    "trouble": ("PORT/tcp", "UNIT"),
     "names": ("NAME",),
     "proxy": ("UNIT",),
     "dials": ("4", "HOST PORT", "HOST PORT WHO -"),

@@ -39,3 +39,10 @@ def of(host: HostEvidence, name: str) -> tuple[State, Unit, Unit | None]:
 def enabled(unit: Unit, socket: Unit | None) -> bool:
     """Does it start at boot, by itself or through its socket?"""
     return unit.file_state in ENABLED or (socket is not None and socket.file_state in ENABLED)
+
+
+def instances(host: HostEvidence, name: str) -> tuple[str, ...]:
+    """Which instances of a template that is named like this service are loaded? postgresql@15-main for postgresql."""
+    template = name.removesuffix(".service") + "@"
+    known = {unit.id for unit in host.all_units.values()}
+    return tuple(sorted(unit for unit in known if unit.startswith(template) and unit.endswith(".service")))

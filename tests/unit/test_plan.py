@@ -68,7 +68,7 @@ def test_only_what_is_selected_is_asked() -> None:
 
     assert {"app1": {"identity", "names"}} == of("resolves app1-db.example.com")
     assert {"web1": {"identity", "proxy"}} == of("proxy web1-http_proxy")
-    server = {"identity", "listeners", "proc_net", "addresses", "units"}
+    server = {"identity", "listeners", "proc_net", "addresses", "binding", "units", "trouble"}
     assert {"web1": server} == of("services web1-nginx")
     assert {"db1": {"identity", "nft", "iptables", "addresses"}, "app1": {"identity", "addresses"},
             "app2": {"identity", "addresses"}} == of("firewall db1-5432/tcp-allow-app")  # fmt: skip

@@ -150,6 +150,11 @@ EVIL = {
     "addresses": "1: a inet 1.1.1.1/8 " + "x " * (LARGE // 2),
     "proc_net": "/proc/net/tcp: sl \n" + "/proc/net/tcp: " + " " * LARGE,
     "units": "Uptime=1\n\n" + "Id=" * (LARGE // 3),
+    "trouble": "unit\ta.service\n" + "journal\t" + "[" * LARGE + "\nend",
+    "trouble lines": "\n".join(
+        ["unit\ta.service", *['journal\t{"MESSAGE":"a"}'] * 5000, *["file\tx\ty\t1"] * 5000, "end"]
+    ),
+    "binding": "hosts\t127.0.0.1\t" + "a " * (LARGE // 2) + "\nend",
     "proxy": "x\t" + "export " * (LARGE // 7),
     "names": "\n".join(["a\tgetent\t1.1.1.1 STREAM"] * 5000 + ["a\tstatus\t0"]),
     "dials": "\n".join(["a 1\ttry\t1.1.1.1\tok\t1\t-\t-"] * 5000 + ["a 1\tend"]),

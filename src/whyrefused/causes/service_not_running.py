@@ -1,48 +1,67 @@
 """Service is not running.
 
-The program that clients want to reach is not there to answer: it was stopped, it failed or keeps failing, it is masked,
-or it was never installed. Nothing holds the port, so the server's kernel answers every connection with a reset. A unit
-that systemd calls active may still have nothing behind it, and one that its socket unit starts on demand is as good as
-running.
+The program that clients want to reach is not there to answer: it was stopped, it failed or keeps failing, another
+program holds its port, something that it needs is missing, it is masked, or it was never installed. Nothing holds the
+port, so the server's kernel answers every connection with a reset. A unit that systemd calls active may still have
+nothing behind it, and one that its socket unit starts on demand is as good as running.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import ports, services
+from whyrefused import daemons, downs, meant, ports
 from whyrefused.case import PathItem, ServiceItem, excluded, unknown
-from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
+    from whyrefused.downs import Down
     from whyrefused.evidence import Evidence, HostEvidence
-    from whyrefused.probes.units import Unit
-    from whyrefused.records import Line
+    from whyrefused.probes.listeners import Listener
 
 CODE = "service-not-running"
 SIDE = "server"
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
 
+READ = "journalctl -u {unit} -n 50 --no-pager"
+RESET = "systemctl reset-failed {unit}"
+RESTART = "systemctl restart {unit}"
+START = "systemctl start {unit}"
+
 FIX = {
-    "stopped": ("systemctl start {unit}",),
+    "stopped": (START,),
     # Automatic restarts leave `Result` as it was when they reach the start limit (systemd.unit(5)): it is taken back.
-    "failed": ("journalctl -u {unit} -n 50 --no-pager", "systemctl reset-failed {unit}", "systemctl restart {unit}"),
-    "start-limit-hit": (
-        "journalctl -u {unit} -n 50 --no-pager",
-        "systemctl reset-failed {unit}",
-        "systemctl start {unit}",
-    ),
-    "oom-kill": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
-    "crash-loop": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
-    "masked": ("systemctl unmask {unit}", "systemctl start {unit}"),
-    "not-installed": ("install the package that holds {unit}", "systemctl start {unit}"),
+    "failed": (READ, RESET, RESTART),
+    "start-limit-hit": (READ, RESET, START),
+    "oom-kill": (READ, RESTART),
+    "crash-loop": (READ, RESTART),
+    "masked": ("systemctl unmask {unit}", START),
+    "not-installed": ("{install}", START),
+    "bad-unit-file": ("systemd-analyze verify {unit}", "systemctl daemon-reload", START),
     "starting": ("journalctl -u {unit} -f", "systemctl status {unit}"),
-    "active-exited": ("journalctl -u {unit} -n 50 --no-pager", "systemctl restart {unit}"),
+    "active-exited": (READ, RESTART),
+    "not-listening": (READ, RESTART),
+    "not-yet-listening": ("journalctl -u {unit} -f", "systemctl status {unit}"),
     "disabled": ("systemctl enable --now {unit}",),
     "socket-stopped": ("systemctl start {socket}",),
+    "trigger-limit-hit": (READ, RESET, "systemctl reset-failed {socket}", "systemctl start {socket}"),
+    "condition-not-met": ("systemctl cat {unit} (Condition…= and Assert…=)", START),
+    "dependency-failed": ("journalctl -u {needs} -n 50 --no-pager", "systemctl restart {needs}", START),
+    "port-held": (RESET, RESTART),
+    "could-not-bind": (RESET, RESTART),
+    "address-not-available": ("ip -brief address", "{rebind}", RESET, RESTART),
+    "bind-not-permitted": ("{permit}", RESET, RESTART),
 }
+ENABLES_NOTHING = frozenset({"disabled", "not-installed", "socket-stopped", "trigger-limit-hit"})
+
+INSTALLS = {"debian": "apt-get install", "ubuntu": "apt-get install", "alpine": "apk add", "arch": "pacman -S",
+            "opensuse-leap": "zypper install", "sles": "zypper install"}  # fmt: skip
+SELINUX = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
+PRIVILEGED = 1024  # ip(7), ip_unprivileged_port_start
+
+CONTAINERS = ("docker", "br-", "veth", "cni", "podman", "lxc", "virbr", "flannel", "cali")
+"""Interfaces of containers and virtual machines, in which a program may listen unseen."""
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:
@@ -53,7 +72,8 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     if isinstance(case.item, PathItem) and case.seen.symptom not in {"refused", "reset"}:
         return unknown(f"a port without a program refuses at once; the client saw {case.seen.symptom}")
     try:
-        return _of_unit(case, host) if case.unit else _without_unit(case, host)
+        name = meant.unit_of(case, host)
+        return _of_unit(case, host, name) if name else _without_unit(case, host)
     except CouldNotLook as miss:
         return unknown(miss.why)
 
@@ -64,88 +84,99 @@ def _without_unit(case: Case, host: HostEvidence) -> Ruling:
     found, source = ports.on_port(host, case.protocol, case.port)
     if found:
         return excluded(f"a program listens on {case.key}", *(host.line(source, one.line) for one in found))
-    return unknown(f"nothing listens on {case.key}, and no unit is declared for it (`service:`)")
+    return _nothing_else(case, host) or unknown(
+        f"nothing listens on {case.key}, and no unit is declared for it (`service:`)"
+    )
 
 
-def _of_unit(case: Case, host: HostEvidence) -> Ruling:
-    state, unit, socket = services.of(host, str(case.unit))
-    said = tuple(host.line("systemctl show", one.said) for one in (unit, socket) if one)
-    variant = _variant(case, host, state, unit, socket)
-    if not variant:
-        return excluded(f"{case.unit} is running", *said)
-    name = suffixed(str(case.unit))
-    holders = _holders(case, host, unit, socket)
-    if case.seen.symptom == "reset" and not holders:
-        return unknown(f"{name} is down, but something took the connection before it ended it", *said)
+def _nothing_else(case: Case, host: HostEvidence) -> Ruling | None:
+    """Does no program at all listen that could be the one that is missed? Then it does not run, whatever its name."""
+    rows, source = ports.table(host)
+    if case.key not in case.declared_ports or case.protocol != "tcp" or source != ports.SS:
+        return None
+    if any(own.interface.startswith(CONTAINERS) for own in host.addresses):
+        return None
+    if any(not _accounted(case, one) for one in rows) or any(one.port == case.port for one in rows):
+        return None
+    seen = [one for one in rows if one.protocol == "tcp"]
+    others = ", ".join(dict.fromkeys(ports.owner_words(one) for one in seen)) or "nobody"
     return Ruling(
         answer="proven",
-        because=_because(name, variant, unit) + (f"; {case.key} is held by {holders[0][0]}" if holders else ""),
-        evidence=(*said, *(line for _, _, line in holders)),
-        variant=variant,
+        because=f"nothing listens on {case.key}; all that listens is declared or known ({others})",
+        evidence=(
+            host.line(source, f"no row for {case.key} (nor in /proc/net)"),
+            *(host.line(source, one.line) for one in seen),
+        ),
+        variant="nothing-listens",
         host=host.name,
-        subject=name,
-        fix=(*(way for _, way, _ in holders), *_fix(name, variant, socket, enable=case.wants_enabled)),
-        verify=(f"systemctl is-active {name}", *([f"ss -Htln sport = :{case.port}"] if case.port else [])),
+        subject=case.key,
+        fix=(f"start the program that serves {case.key}", f"declare its unit (`service:` of {case.key})"),
+        verify=(f"ss -Htln sport = :{case.port}",),
     )
 
 
-def _fix(name: str, variant: str, socket: Unit | None, *, enable: bool) -> tuple[str, ...]:
-    words = FIX[variant]
-    if enable and variant not in {"disabled", "not-installed", "socket-stopped"}:
+def _accounted(case: Case, listener: Listener) -> bool:
+    """Is this listener not the one that is missed: of another protocol, declared, or where it is known to be?"""
+    if listener.protocol != case.protocol or f"{listener.port}/{listener.protocol}" in case.declared_ports:
+        return True
+    return bool(listener.unit) and listener.port in daemons.known(str(listener.unit)).ports
+
+
+def _of_unit(case: Case, host: HostEvidence, name: str) -> Ruling:
+    down = downs.of(case, host, name)
+    if down is None:
+        unit = host.unit(name)
+        return excluded(f"{name} is {unit.active} ({unit.sub})", host.line("systemctl show", unit.said))
+    if case.port and not isinstance(case.item, ServiceItem) and _still_held(case, host, down):
+        return excluded(f"{down.name} {down.words}, but a process of it holds {case.key}", *down.lines)
+    if case.seen.symptom == "reset" and not (down.holders or (down.socket and down.socket.active == "active")):
+        return unknown(f"{down.name} is down, but something took the connection before it ended it", *down.lines)
+    return _proven(case, host, down)
+
+
+def _still_held(case: Case, host: HostEvidence, down: Down) -> bool:
+    found, _ = ports.on_port(host, case.protocol, case.port or 0)
+    return any(one.unit and ports.owned(one, down.unit, None) for one in found)
+
+
+def _proven(case: Case, host: HostEvidence, down: Down) -> Ruling:
+    source = ports.table(host)[1]
+    held = "".join(f"; {one.port}/{one.protocol} is held by {ports.owner_words(one)}" for one in down.holders[:1])
+    return Ruling(
+        answer="proven",
+        because=f"{down.name} {down.words}{held}",
+        evidence=(*down.lines, *(host.line(source, one.line) for one in down.holders)),
+        variant=down.variant,
+        host=host.name,
+        subject=down.name,
+        fix=(*dict.fromkeys(ports.release(one) for one in down.holders), *_fix(case, host, down)),
+        verify=(
+            f"systemctl is-active {down.acts or down.name}",
+            *([f"ss -Htln sport = :{case.port}"] if case.port else []),
+        ),
+    )
+
+
+def _fix(case: Case, host: HostEvidence, down: Down) -> tuple[str, ...]:
+    words = FIX[down.variant]
+    if case.wants_enabled and down.variant not in ENABLES_NOTHING:
         words = (*words, "systemctl enable {unit}")
-    return tuple(line.format(unit=name, socket=socket.id if socket else "") for line in words)
-
-
-def _holders(case: Case, host: HostEvidence, unit: Unit, socket: Unit | None) -> tuple[tuple[str, str, Line], ...]:
-    """Who else holds the port, so that the service cannot have it? Each with what frees it, and its line."""
-    if case.port is None:
-        return ()
-    found, source = ports.on_port(host, case.protocol, case.port)
-    return tuple(
-        (ports.owner_words(one), ports.release(one), host.line(source, one.line))
-        for one in found
-        if ports.owned(one, unit, socket) is False
-    )
-
-
-def _variant(case: Case, host: HostEvidence, state: services.State, unit: Unit, socket: Unit | None) -> str:
-    """In which way is it down? Empty where it is up."""
-    if state == "running":
-        return "active-exited" if _nothing_behind(case, host, unit) else ""
-    if state == "absent":
-        return "not-installed"
-    if unit.load == "masked" or unit.file_state.startswith("masked"):
-        return "masked"
-    if state == "crash-looping":
-        return "crash-loop"
-    if state == "starting":
-        return "starting"
-    if socket is not None and socket.active != "active" and unit.file_state not in services.ENABLED - {"static"}:
-        return "socket-stopped"
-    if unit.active == "failed":
-        return unit.result if unit.result in {"start-limit-hit", "oom-kill"} else "failed"
-    return "disabled" if case.wants_enabled and not services.enabled(unit, socket) else "stopped"
-
-
-def _nothing_behind(case: Case, host: HostEvidence, unit: Unit) -> bool:
-    """Does systemd call it active though its program has ended and nobody holds the port?"""
-    if unit.sub != "exited" or case.port is None or isinstance(case.item, ServiceItem):
-        return False
-    return not ports.on_port(host, case.protocol, case.port)[0] and not ports.of_unit(host, unit.name)
-
-
-def _because(name: str, variant: str, unit: Unit) -> str:
-    words = {
-        "stopped": "is stopped",
-        "failed": f"has failed ({unit.result}{f', status {unit.main_status}' if unit.main_status else ''})",
-        "start-limit-hit": "failed too often and is not started any more (start-limit-hit)",
-        "oom-kill": "was killed for want of memory (oom-kill)",
-        "crash-loop": f"keeps dying and is started again and again ({unit.restarts} times)",
-        "masked": "is masked, so nothing can start it",
-        "not-installed": "is not installed",
-        "starting": "is still starting",
-        "active-exited": "is active (exited): its program has ended",
-        "disabled": "is stopped, and not enabled: no boot starts it",
-        "socket-stopped": "is started by its socket unit, which is not active",
+    unit = down.acts or down.name
+    install = INSTALLS.get(host.identity.os, "dnf install" if host.identity.os in SELINUX else "install")
+    values = {
+        "unit": unit,
+        "socket": down.socket.id if down.socket else "",
+        "needs": down.needs or "UNIT",
+        "install": f"{install} the package that holds {unit}",
+        "rebind": daemons.rebind(unit, case.bind, case.port or 0)[0] if case.port else f"systemctl cat {unit}",
+        "permit": _permit(case, host, unit),
     }
-    return f"{name} {words[variant]}"
+    return tuple(line.format(**values) for line in words)
+
+
+def _permit(case: Case, host: HostEvidence, unit: str) -> str:
+    if host.identity.os in SELINUX:
+        return f"semanage port -a -t TYPE -p {case.protocol} {case.port} (ausearch -m AVC -ts recent names the TYPE)"
+    if case.port and case.port < PRIVILEGED:
+        return f"systemctl edit {unit}: [Service] AmbientCapabilities=CAP_NET_BIND_SERVICE"
+    return f"systemctl cat {unit} (User=, CapabilityBoundingSet=, SocketBindDeny=)"

@@ -8,22 +8,44 @@ all others the port is closed, and the server's kernel refuses them.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Any
 
-from whyrefused import addresses, ports
+from whyrefused import addresses, meant, ports, services
 from whyrefused.case import PathItem, PortItem, excluded, unknown
 from whyrefused.daemons import rebind
-from whyrefused.records import CouldNotLook, Ruling
+from whyrefused.evidence import looked
+from whyrefused.probes.binding import HOSTS, SYSCTL
+from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.addresses import Address
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.probes.listeners import Listener
+    from whyrefused.records import Line
 
 CODE = "wrong-bind-address"
 SIDE = "server"
+LOCALHOST = "127.0.0.1"
+CHOOSE = frozenset({"nginx.service", "sshd.service", "ssh.service", "redis-server.service", "redis.service"})
+"""Units that set IPV6_V6ONLY themselves, whatever net.ipv6.bindv6only says."""
+
+DATABASES = ("redis*", "postgresql*", "mysql*", "mariadb*", "memcached*")
+"""Units whose unix socket is a way to the same service, and not one for its administration."""
+
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is told of a service that listens where nobody dials."""
+
+    because: str
+    variant: str
+    lines: tuple[Line, ...]
+    fix: tuple[str, ...]
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:
@@ -43,9 +65,10 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
 
 def _on(case: Case, host: HostEvidence) -> Ruling:
     found, source = ports.on_port(host, case.protocol, case.port or 0)
-    own = _own(case, host, found)
+    unit = meant.unit_of(case, host)
+    own = _own(case, host, unit, found)
     if not own:
-        return excluded(f"nothing that should listens on {case.key}")
+        return _hidden(case, host, unit) or excluded(f"nothing that should listens on {case.key}")
     said = tuple(host.line(source, one.line) for one in own)
     met = [_meets(case, host, one) for one in own]
     if any(met):
@@ -54,24 +77,20 @@ def _on(case: Case, host: HostEvidence) -> Ruling:
         return unknown(f"whether {own[0].address} takes what comes there is not told", *said)
     wanted = f"clients dial {case.dialled}:{case.port}" if case.dialled else f"declared is {case.bind}:{case.port}"
     bound = ", ".join(dict.fromkeys(str(one.address) + (f"%{one.device}" if one.device else "") for one in own))
-    name = case.unit or ports.owner_words(own[0])
-    return Ruling(
-        answer="proven",
-        because=f"{name} listens on {bound} only; {wanted}",
-        evidence=said,
-        variant=_variant(own[0], case.dialled or ipaddress.ip_address(case.bind.partition("%")[0] or "0.0.0.0"), host),  # noqa: S104 - what is declared
-        host=host.name,
-        subject=case.key,
-        fix=rebind(name, case.bind, case.port or 0),
-        verify=(f"ss -Htlnp sport = :{case.port}",),
-    )
+    wished = case.dialled or ipaddress.ip_address(case.bind.partition("%")[0] or str(addresses.EVERY_V4))
+    variant = _variant(own, wished, host)
+    told, reasons, fix = _reason(host, variant, own)
+    name = unit or ports.owner_words(own[0])
+    because = f"{name} listens on {bound} only; {wanted}{told}"
+    edits = (*fix, *rebind(name, case.bind, case.port or 0))
+    return _proven(case, host, Told(because=because, variant=variant, lines=(*said, *reasons), fix=edits))
 
 
-def _own(case: Case, host: HostEvidence, found: tuple[Listener, ...]) -> tuple[Listener, ...]:
-    """Which of the listeners are the declared unit's? Another daemon's listener proves nothing about this one's."""
-    if not case.unit:
+def _own(case: Case, host: HostEvidence, name: str | None, found: tuple[Listener, ...]) -> tuple[Listener, ...]:
+    """Which of the listeners are the unit's that is meant? Another daemon's proves nothing about this one's."""
+    if not name:
         return found
-    unit, socket = host.unit(case.unit), ports.socket_of(host, case.unit)
+    unit, socket = host.unit(name), ports.socket_of(host, name)
     owners = [(one, ports.owned(one, unit, socket)) for one in found]
     if found and all(owns is None for _, owns in owners):
         raise CouldNotLook(f"{host.name}: who holds {case.key} is not told to this login")
@@ -86,12 +105,84 @@ def _meets(case: Case, host: HostEvidence, listener: Listener) -> bool | None:
     return addresses.answers(listener, case.dialled, arrives)
 
 
-def _variant(listener: Listener, wanted: Address, host: HostEvidence) -> str:
+def _variant(own: tuple[Listener, ...], wanted: Address, host: HostEvidence) -> str:
+    listener = own[0]
+    if listener.address.is_link_local:
+        return "link-local"
     if listener.device:
         return "device-bound"
     if addresses.plain(listener.address).is_loopback:
-        return "loopback"
+        return "own-name-loopback" if _own_name(host, listener) else "loopback"
     if listener.address.is_unspecified:
-        return "ipv6-only" if wanted.version == addresses.V4 else "ipv4-only"
+        by_sysctl = wanted.version == addresses.V4 and _binding(host, "v6only") and listener.unit not in CHOOSE
+        family = "ipv6-only" if wanted.version == addresses.V4 else "ipv4-only"
+        return "bindv6only" if by_sysctl else family
     held = {own.address for own in host.addresses}
     return "other-address" if addresses.plain(listener.address) in held else "address-gone"
+
+
+def _binding(host: HostEvidence, field: str) -> Any:  # noqa: ANN401 - whatever the record has there
+    """What does the host say of addresses that are left to it? None where it was not asked."""
+    found = looked(lambda: host.binding)
+    return None if isinstance(found, Missing) else getattr(found, field)
+
+
+def _own_name(host: HostEvidence, listener: Listener) -> str:
+    """Which line of /etc/hosts gives the host's own name this loopback address? Not 127.0.0.1, which is everybody's."""
+    if str(listener.address) == LOCALHOST:
+        return ""
+    name = host.identity.hostname.lower()
+    names = {name, name.partition(".")[0]}
+    lines = [one for one in _binding(host, "loopback") or () if one.address == str(listener.address)]
+    return next((one.line for one in lines if names & {*one.names, *(n.partition(".")[0] for n in one.names)}), "")
+
+
+def _reason(
+    host: HostEvidence, variant: str, own: tuple[Listener, ...]
+) -> tuple[str, tuple[Line, ...], tuple[str, ...]]:
+    """What made it so: in words, in the host's own, and what mends it at its root?"""
+    if variant == "own-name-loopback":
+        line = _own_name(host, own[0])
+        fix = f"in {HOSTS}: give the host's own name the address that clients dial, or name none in the daemon"
+        return f"; {HOSTS} gives the host's own name that address", (host.line(HOSTS, line),), (fix,)
+    if variant == "bindv6only":
+        said = host.line(SYSCTL, "net.ipv6.bindv6only = 1")
+        fix = "sysctl -w net.ipv6.bindv6only=0 (and remove it from /etc/sysctl.conf and /etc/sysctl.d)"
+        return "; net.ipv6.bindv6only is 1", (said,), (fix,)
+    return "", (), ()
+
+
+def _hidden(case: Case, host: HostEvidence, name: str | None) -> Ruling | None:
+    """Does the unit run where no client of the host comes: in a network of its own, or on a unix socket alone?"""
+    if not name:
+        return None
+    state, unit, _ = services.of(host, name)
+    if state != "running" or unit.sub != "running" or ports.of_unit(host, name):
+        return None
+    said = host.line("systemctl show", unit.said)
+    if unit.network:
+        because, variant = f"{unit.id} has a network of its own (PrivateNetwork=yes)", "private-network"
+        edit = (f"systemctl edit {unit.id}: [Service] PrivateNetwork=no", f"systemctl restart {unit.id}")
+        return _proven(case, host, Told(because=because, variant=variant, lines=(said,), fix=edit))
+    trouble = looked(lambda: host.trouble(unit.id))
+    if trouble is None or isinstance(trouble, Missing) or not trouble.unix:
+        return None
+    if not any(fnmatch(unit.id, pattern) for pattern in DATABASES):
+        return None
+    because = f"{unit.id} listens on {', '.join(trouble.unix)} and on no port"
+    lines = (said, *(host.line("ss -Hxlnp", path) for path in trouble.unix))
+    edits = rebind(name, case.bind, case.port or 0)
+    return _proven(case, host, Told(because=because, variant="unix-socket-only", lines=lines, fix=edits))
+
+
+def _proven(case: Case, host: HostEvidence, told: Told) -> Ruling:
+    return Ruling(
+        answer="proven",
+        because=told.because,
+        evidence=told.lines,
+        variant=told.variant,
+        host=host.name,
+        subject=case.key,
+        fix=told.fix,
+        verify=(f"ss -Htlnp sport = :{case.port}",),
+    )

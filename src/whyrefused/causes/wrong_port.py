@@ -9,19 +9,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import ports, services
+from whyrefused import addresses, meant, ports, services
 from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
 from whyrefused.daemons import MANY_MASTERS, rebind
-from whyrefused.probes.units import suffixed
-from whyrefused.records import CouldNotLook, Ruling
+from whyrefused.evidence import looked
+from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.probes.listeners import Listener
+    from whyrefused.probes.trouble import Mention
+    from whyrefused.probes.units import Unit
 
 CODE = "wrong-port"
 SIDE = "server"
+SETTINGS = ("Environment=", "ExecStart=", "ListenStream=", "ListenDatagram=")
+"""What a drop-in sets that moves a port (systemd.exec(5), systemd.service(5), systemd.socket(5))."""
+
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
 
 
@@ -41,32 +46,52 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
 def _on(case: Case, host: HostEvidence) -> Ruling:
     found, source = ports.on_port(host, case.protocol, case.port or 0)
     said = tuple(host.line(source, one.line) for one in found)
-    if not case.unit:
-        if found:
-            return excluded(f"a program listens on {case.key}", *said)
-        return unknown(f"nothing listens on {case.key}, and no unit is declared for it (`service:`)")
-    state, unit, socket = services.of(host, case.unit)
+    name = meant.unit_of(case, host)
+    if not name:
+        return excluded(f"a program listens on {case.key}", *said) if found else _unnamed(case, host)
+    state, unit, socket = services.of(host, name)
     owners = [ports.owned(one, unit, socket) for one in found]
     if any(owners):
-        return excluded(f"{case.unit} listens on {case.key}", *said)
+        return excluded(f"{name} listens on {case.key}", *said)
     if any(owns is None for owns in owners):
         return unknown(f"who holds {case.key} is not told to this login")
     if state != "running":
-        return unknown(f"{case.unit} is not running: on which port it would listen cannot be seen")
-    if suffixed(case.unit) in MANY_MASTERS:
-        return unknown(f"{case.unit} holds ports for other programs: which of them is missed cannot be seen")
-    own = ports.of_unit(host, case.unit)
-    if not own:
-        return unknown(f"{case.unit} is active and holds no port at all", host.line("systemctl show", unit.said))
-    return _proven(case, host, found, own, source)
+        return unknown(f"{name} is not running: on which port it would listen cannot be seen")
+    if unit.id in MANY_MASTERS:
+        return unknown(f"{name} holds ports for other programs: which of them is missed cannot be seen")
+    own = ports.of_unit(host, name)
+    if not own and not (found and unit.sub == "running"):
+        return unknown(f"{name} is active and holds no port at all", host.line("systemctl show", unit.said))
+    return _proven(case, host, unit, found, own)
+
+
+def _unnamed(case: Case, host: HostEvidence) -> Ruling:
+    """Does a program whose unit is not declared serve the same number by the other protocol?"""
+    rows, source = ports.table(host)
+    other = [one for one in rows if one.port == case.port and addresses.meets(one, case.bind)]
+    if not other or case.key not in case.declared_ports or f"{case.port}/{other[0].protocol}" in case.declared_ports:
+        return unknown(f"nothing listens on {case.key}, and no unit is declared for it (`service:`)")
+    name = ports.owner_words(other[0])
+    return Ruling(
+        answer="proven",
+        because=f"{name} listens on {case.port}/{other[0].protocol}, not on {case.key}",
+        evidence=tuple(host.line(source, one.line) for one in other),
+        variant="other-protocol",
+        host=host.name,
+        subject=case.key,
+        fix=rebind(name, case.bind, case.port or 0),
+        verify=(f"ss -Htlnp sport = :{case.port}",),
+    )
 
 
 def _proven(
-    case: Case, host: HostEvidence, found: tuple[Listener, ...], own: tuple[Listener, ...], source: str
+    case: Case, host: HostEvidence, unit: Unit, found: tuple[Listener, ...], own: tuple[Listener, ...]
 ) -> Ruling:
-    name = suffixed(str(case.unit))
+    name, source = unit.id, ports.table(host)[1]
     undeclared = [one for one in own if f"{one.port}/{one.protocol}" not in case.declared_ports] or list(own)
-    where = ", ".join(dict.fromkeys(f"{one.port}/{one.protocol}" for one in undeclared))
+    where = ", ".join(dict.fromkeys(f"{one.port}/{one.protocol}" for one in undeclared)) or "no port"
+    said = [host.line(source, one.line) for one in (*found, *undeclared)]
+    edit = rebind(name, case.bind, case.port or 0)
     if found:
         variant, holder = "held-by-another", ports.owner_words(found[0])
         because = f"{case.key} is held by {holder}; {name} listens on {where}"
@@ -74,13 +99,37 @@ def _proven(
         variant, because = "other-protocol", f"{name} listens on {where}, not on {case.key}"
     else:
         variant, because = "listens-elsewhere", f"{name} listens on {where}, not on {case.key}"
+        mention = _moved_by(host, unit, undeclared)
+        if mention is not None:
+            drop_in = mention.file in unit.drop_ins
+            variant = "moved-by-drop-in" if drop_in else "moved-by-environment"
+            because += f"; {mention.file} says so"
+            said.append(host.line(mention.file, mention.line))
+            reload = ("systemctl daemon-reload",) if drop_in else ()
+            edit = (f"in {mention.file}: {mention.port} -> {case.port}", *reload, f"systemctl restart {name}")
     return Ruling(
         answer="proven",
         because=because,
-        evidence=tuple(host.line(source, one.line) for one in (*found, *undeclared)),
+        evidence=tuple(said),
         variant=variant,
         host=host.name,
         subject=case.key,
-        fix=(*dict.fromkeys(ports.release(one) for one in found), *rebind(name, case.bind, case.port or 0)),
+        fix=(*dict.fromkeys(ports.release(one) for one in found), *edit),
         verify=(f"ss -Htlnp sport = :{case.port}",),
     )
+
+
+def _moved_by(host: HostEvidence, unit: Unit, own: list[Listener]) -> Mention | None:
+    """Which drop-in or environment of the unit names the very port where it listens? Its own file is no surprise."""
+    trouble = looked(lambda: host.trouble(unit.id))
+    if trouble is None or isinstance(trouble, Missing):
+        return None
+    held = {one.port for one in own}
+    found = [one for one in trouble.mentions if one.port in held and _sets(one, unit)]
+    return next((one for one in found if one.file in unit.drop_ins), found[0] if found else None)
+
+
+def _sets(mention: Mention, unit: Unit) -> bool:
+    if mention.file == unit.fragment:
+        return mention.key.startswith("Environment=")
+    return mention.file not in unit.drop_ins or mention.key.startswith(SETTINGS)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from whyrefused.inventory.expect import Expect
     from whyrefused.plan.items import Question
     from whyrefused.records import Inventory
 
-LISTENING = ("listeners", "proc_net", "addresses")
+LISTENING = ("listeners", "proc_net", "addresses", "binding")
 RULES = ("nft", "iptables", "addresses")
 
 
@@ -19,7 +20,15 @@ def listening(inventory: Inventory, host: str) -> Iterator[Question]:
     yield from ((host, probe, "") for probe in LISTENING)
     expect = inventory.hosts[host].expect
     owners = {port.service for port in expect.ports.values() if port.service}
-    yield from ((host, "units", unit) for unit in sorted({*expect.services, *owners}))
+    units = sorted({*expect.services, *owners})
+    yield from ((host, "units", unit) for unit in units)
+    if units:
+        yield from ((host, "trouble", one) for one in (*units, *_open(expect)))
+
+
+def _open(expect: Expect) -> tuple[str, ...]:
+    """Which ports are declared to be open?"""
+    return tuple(sorted(key for key, port in expect.ports.items() if port.state == "listening"))
 
 
 def rules(host: str) -> Iterator[Question]:

@@ -23,22 +23,28 @@ SIDE_BY_SIDE = False
 PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ExecMainCode,ExecMainStatus,MainPID,NRestarts,"
     "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen,"
-    "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork"
+    "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork,"
+    "ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic"
 )
 FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies", "PrivateNetwork")
 
-# A socket unit may have another name than the service it starts: those that systemd names are asked for too.
+# A socket unit may have another name than the service it starts: those that systemd names are asked for too. So are the
+# instances of a template beside a unit that only starts them (postgresql.service: exited, postgresql@15-main.service).
 ASK = r"""
 read up rest </proc/uptime; echo "Uptime=$up"; [ ! -e /run/systemd/container ] || echo Container=yes; echo
-show() {{ systemctl show --no-pager -p {properties} -- "$@"; }}
+show() {{ systemctl show --no-pager -p {properties} "$@"; }}
 set -- {units}
-o=$(show "$@"); s=$?; printf '%s\n' "$o"; m=
+o=$(show -- "$@"); s=$?; printf '%s\n' "$o"; m=
 case $o in *TriggeredBy=[a-zA-Z0-9]*)
   for w in $(printf '%s\n' "$o" | sed -n 's/^TriggeredBy=//p'); do
     case " $* $m " in *" $w "*) ;; *) case $w in *.socket) m="$m $w" ;; esac ;; esac
   done ;;
 esac
-if [ "$m" ]; then echo; show $m; fi
+case $o in *SubState=exited*)
+  for w in "$@"; do case $w in *@*|*.socket) ;; *.service) m="$m ${{w%.service}}@*.service" ;; esac; done ;;
+esac
+set -f
+if [ "$m" ]; then echo; show --all -- $m; fi
 exit $s
 """
 
@@ -70,6 +76,8 @@ class Unit:
     drop_ins: tuple[str, ...]
     fences: tuple[tuple[str, str], ...] = ()  # settings that keep it from the network, those that are set
     contained: bool | None = None  # its host is a container; None where it is not
+    unmet: str = ""  # `condition` or `assertion`: what kept the last start from being tried (systemd.unit(5))
+    network: str = ""  # `private` where it has a network namespace of its own (systemd.exec(5), PrivateNetwork=)
 
     @property
     def crash_looping(self) -> bool:
@@ -179,4 +187,19 @@ def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
         listens=tuple(line for line in block.get("Listen", "").split("\n") if line),
         fragment=block.get("FragmentPath", ""),
         drop_ins=tuple(block.get("DropInPaths", "").split()),
+        unmet=_unmet(block),
+        network="private" if block.get("PrivateNetwork") == "yes" else "",
+    )
+
+
+def _unmet(block: Mapping[str, str]) -> str:
+    """Before the first try the result is `no` as well, and the time is 0."""
+    kinds = (("Condition", "condition"), ("Assert", "assertion"))
+    return next(
+        (
+            word
+            for kind, word in kinds
+            if block.get(f"{kind}Result") == "no" and (_number(block.get(f"{kind}TimestampMonotonic", "")) or 0) > 0
+        ),
+        "",
     )
