@@ -187,7 +187,7 @@ def _trouble(unit: str, rows: list[list[str]]) -> Trouble:
         needs=tuple(
             Need(
                 unit=name, load=load, active=active, result=result,
-                line=" ".join((name, load, active, result)).strip(),
+                line=f"{name} {load} {active} {result}".strip(),
             )
             for name, load, active, result in _of(rows, "needs", 4)
         ),
