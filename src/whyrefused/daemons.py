@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
 
@@ -38,6 +38,16 @@ DAEMONS = (
 )  # fmt: skip
 GENERIC = Daemon(file="its configuration (systemctl cat {unit})", line="listen on {address} port {port}")
 
+PORTS = (
+    ("systemd-resolved*", (53, 5355)), ("dnsmasq*", (53,)), ("named*", (53, 953)), ("bind9*", (53, 953)),
+    ("unbound*", (53,)), ("rpcbind*", (111,)), ("chrony*", (123, 323)), ("cups*", (631,)), ("postfix*", (25, 465, 587)),
+    ("exim4*", (25, 465, 587)), ("dovecot*", (110, 143, 993, 995)), ("slapd*", (389, 636)), ("vsftpd*", (21,)),
+    ("memcached*", (11211,)), ("mongod*", (27017,)), ("rabbitmq*", (5672, 15672, 25672)), ("epmd*", (4369,)),
+    ("elasticsearch*", (9200, 9300)), ("squid*", (3128,)), ("tinyproxy*", (8888,)), ("prometheus.*", (9090,)),
+    ("*node*exporter*", (9100,)), ("grafana*", (3000,)), ("tomcat*", (8080,)), ("zabbix-agent*", (10050,)),
+)  # fmt: skip
+"""Daemons of which only the ports are known."""
+
 MANY_MASTERS = frozenset(
     {"docker.service", "containerd.service", "podman.service", "inetd.service", "xinetd.service", "supervisor.service",
      "supervisord.service", "uwsgi-emperor.service"}
@@ -47,7 +57,19 @@ MANY_MASTERS = frozenset(
 
 def known(unit: str) -> Daemon:
     """Which daemon is this unit, as far as its name tells?"""
-    return next((daemon for pattern, daemon in DAEMONS if fnmatch(unit, pattern)), GENERIC)
+    ports = next((ports for pattern, ports in PORTS if fnmatch(unit, pattern)), ())
+    found = (daemon for pattern, daemon in DAEMONS if fnmatch(unit, pattern))
+    return next(found, replace(GENERIC, ports=ports))
+
+
+def rebind_socket(socket: str, bind: str, port: int) -> tuple[str, ...]:
+    """Which edit makes a socket unit listen on this address and port? The empty line takes back the others."""
+    address = bind.partition("%")[0] or "0.0.0.0"  # noqa: S104 - the operator's own declaration
+    address = f"[{address}]" if ":" in address else address
+    return (
+        f"systemctl edit {socket}: [Socket], ListenStream=, ListenStream={address}:{port}",
+        f"systemctl restart {socket}",
+    )
 
 
 def rebind(unit: str, bind: str, port: int) -> tuple[str, ...]:

@@ -162,9 +162,9 @@ def _conflicts(listener: Listener, bind: str) -> bool:
 
 def _behind(case: Case, host: HostEvidence, unit: Unit, socket: Unit | None) -> Down | None:
     """Does systemd call it active though no program of it listens?"""
-    if case.port is None or isinstance(case.item, ServiceItem) or (socket is not None and socket.active == "active"):
+    if case.port is None or isinstance(case.item, ServiceItem):
         return None
-    if ports.on_port(host, case.protocol, case.port)[0] or ports.of_unit(host, unit.name):
+    if ports.on_port(host, case.protocol, case.port)[0] or ports.serving(host, unit.name, case.protocol, case.port):
         return None
     said = host.line("systemctl show", unit.said)
     if unit.sub == "exited":

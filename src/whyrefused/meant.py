@@ -18,7 +18,7 @@ def unit_of(case: Case, host: HostEvidence) -> str | None:
     Without `service:` it is the declared unit that holds it; else the one that is down, or that holds undeclared ports
     only. Raises `CouldNotLook`.
     """
-    if case.unit or case.port is None or not case.free_units:
+    if case.unit or case.port is None or (case.declared_ports and case.key not in case.declared_ports):
         return case.unit
     found, _ = ports.on_port(host, case.protocol, case.port)
     holding = [unit for unit in case.free_units if _holds(host, unit, found)]
@@ -38,7 +38,7 @@ def _down(case: Case, host: HostEvidence, name: str) -> bool:
     """Is it down, and not known for another port that is declared here?"""
     at_home = any(f"{port}/tcp" in case.declared_ports for port in daemons.known(name).ports)
     state, unit, _ = services.of(host, name)
-    ended = unit.sub == "exited" and not ports.of_unit(host, name)
+    ended = unit.sub == "exited" and not ports.serving(host, name, case.protocol, case.port)
     return (state != "running" or ended) and not at_home
 
 
@@ -49,6 +49,6 @@ def _elsewhere(case: Case, name: str) -> bool:
 
 def _astray(case: Case, host: HostEvidence, name: str) -> bool:
     """Does it hold ports, none of them declared, and none that it is known for?"""
-    own = ports.of_unit(host, name)
+    own = ports.serving(host, name, case.protocol, case.port)
     declared = any(f"{one.port}/{one.protocol}" in case.declared_ports for one in own)
     return bool(own) and not declared and not any(one.port in daemons.known(name).ports for one in own)

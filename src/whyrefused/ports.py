@@ -61,8 +61,7 @@ def owned(listener: Listener, unit: Unit, socket: Unit | None) -> bool | None:
     By the control group the socket was made in (ss -e), else by the main process. An instance owns it for its
     template (postgresql@15-main for postgresql); a socket that systemd itself holds belongs to the unit's socket unit.
     """
-    by_systemd = any(pid == 1 for _, pid in listener.processes) or listener.unit == "init.scope"
-    if by_systemd:
+    if by_systemd(listener):
         return _held(listener, socket) if socket and socket.active == "active" else False
     if listener.unit:
         return listener.unit in {unit.id, unit.name} or _instance(listener.unit, unit.id)
@@ -94,6 +93,8 @@ def to_see_owners(host: HostEvidence) -> str:
 
 def release(listener: Listener) -> str:
     """What makes the holder of a port let go of it?"""
+    if by_systemd(listener):
+        return f"systemctl stop SOCKET (systemctl list-sockets names the one of port {listener.port})"
     if listener.unit and listener.unit.endswith(".service"):
         return f"systemctl stop {listener.unit}"
     processes = sorted({pid for _, pid in listener.processes})
@@ -136,3 +137,17 @@ def of_unit(host: HostEvidence, name: str) -> tuple[Listener, ...]:
     """Which sockets does this unit hold?"""
     unit, socket = host.unit(name), socket_of(host, name)
     return tuple(row for row in table(host)[0] if owned(row, unit, socket))
+
+
+def serving(host: HostEvidence, name: str, protocol: str, port: int | None) -> tuple[Listener, ...]:
+    """With which sockets may this unit serve, where it should serve this port? Not with those of the other protocol.
+
+    A program that asks others by UDP has a socket of some number, which looks like one that serves (udp(7)). The very
+    number that is declared is none of these.
+    """
+    return tuple(row for row in of_unit(host, name) if row.protocol == protocol or row.port == port)
+
+
+def by_systemd(listener: Listener) -> bool:
+    """Does systemd itself hold it, for a socket unit?"""
+    return any(pid == 1 for _, pid in listener.processes) or listener.unit == "init.scope"

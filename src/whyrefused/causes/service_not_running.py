@@ -60,6 +60,9 @@ INSTALLS = {"debian": "apt-get install", "ubuntu": "apt-get install", "alpine": 
 SELINUX = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
 PRIVILEGED = 1024  # ip(7), ip_unprivileged_port_start
 
+SSH = 22
+"""Whoever holds it, by its own socket or systemd's, it is how the host was visited."""
+
 CONTAINERS = ("docker", "br-", "veth", "cni", "podman", "lxc", "virbr", "flannel", "cali")
 """Interfaces of containers and virtual machines, in which a program may listen unseen."""
 
@@ -119,6 +122,8 @@ def _accounted(case: Case, listener: Listener) -> bool:
     """Is this listener not the one that is missed: of another protocol, declared, or where it is known to be?"""
     if listener.protocol != case.protocol or f"{listener.port}/{listener.protocol}" in case.declared_ports:
         return True
+    if listener.port == SSH:
+        return True
     return bool(listener.unit) and listener.port in daemons.known(str(listener.unit)).ports
 
 
@@ -135,6 +140,9 @@ def _of_unit(case: Case, host: HostEvidence, name: str) -> Ruling:
 
 
 def _still_held(case: Case, host: HostEvidence, down: Down) -> bool:
+    """Did a process outlive its unit? One in a crash loop holds the port now and then."""
+    if down.unit.active not in {"failed", "inactive"}:
+        return False
     found, _ = ports.on_port(host, case.protocol, case.port or 0)
     return any(one.unit and ports.owned(one, down.unit, None) for one in found)
 

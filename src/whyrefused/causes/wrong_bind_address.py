@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused import addresses, meant, ports, services
 from whyrefused.case import PathItem, PortItem, excluded, unknown
-from whyrefused.daemons import rebind
+from whyrefused.daemons import rebind, rebind_socket
 from whyrefused.evidence import looked
 from whyrefused.probes.binding import HOSTS, SYSCTL
 from whyrefused.records import CouldNotLook, Missing, Ruling
@@ -82,8 +82,16 @@ def _on(case: Case, host: HostEvidence) -> Ruling:
     told, reasons, fix = _reason(host, variant, own)
     name = unit or ports.owner_words(own[0])
     because = f"{name} listens on {bound} only; {wanted}{told}"
-    edits = (*fix, *rebind(name, case.bind, case.port or 0))
+    edits = (*fix, *_rebound(case, host, name, own[0]))
     return _proven(case, host, Told(because=because, variant=variant, lines=(*said, *reasons), fix=edits))
+
+
+def _rebound(case: Case, host: HostEvidence, name: str, listener: Listener) -> tuple[str, ...]:
+    """What makes it listen as declared? Where systemd listens for it, that is the socket unit's business."""
+    socket = ports.socket_of(host, name) if ports.by_systemd(listener) else None
+    if socket is not None:
+        return rebind_socket(socket.id, case.bind, case.port or 0)
+    return rebind(name, case.bind, case.port or 0)
 
 
 def _own(case: Case, host: HostEvidence, name: str | None, found: tuple[Listener, ...]) -> tuple[Listener, ...]:
@@ -157,7 +165,7 @@ def _hidden(case: Case, host: HostEvidence, name: str | None) -> Ruling | None:
     if not name:
         return None
     state, unit, _ = services.of(host, name)
-    if state != "running" or unit.sub != "running" or ports.of_unit(host, name):
+    if state != "running" or unit.sub != "running" or ports.serving(host, name, case.protocol, case.port):
         return None
     said = host.line("systemctl show", unit.said)
     if unit.network:

@@ -7,12 +7,14 @@ port declared there is the right one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused import addresses, meant, ports, services
 from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
-from whyrefused.daemons import MANY_MASTERS, rebind
+from whyrefused.daemons import MANY_MASTERS, rebind, rebind_socket
 from whyrefused.evidence import looked
+from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ SETTINGS = ("Environment=", "ExecStart=", "ListenStream=", "ListenDatagram=")
 """What a drop-in sets that moves a port (systemd.exec(5), systemd.service(5), systemd.socket(5))."""
 
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """The unit that should hold the port, and the socket unit that may hold it for it."""
+
+    unit: Unit
+    socket: Unit | None
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:
@@ -59,10 +69,10 @@ def _on(case: Case, host: HostEvidence) -> Ruling:
         return unknown(f"{name} is not running: on which port it would listen cannot be seen")
     if unit.id in MANY_MASTERS:
         return unknown(f"{name} holds ports for other programs: which of them is missed cannot be seen")
-    own = ports.of_unit(host, name)
+    own = ports.serving(host, name, case.protocol, case.port)
     if not own and not (found and unit.sub == "running"):
         return unknown(f"{name} is active and holds no port at all", host.line("systemctl show", unit.said))
-    return _proven(case, host, unit, found, own)
+    return _proven(case, host, Units(unit=unit, socket=socket), found, own)
 
 
 def _unnamed(case: Case, host: HostEvidence) -> Ruling:
@@ -85,13 +95,15 @@ def _unnamed(case: Case, host: HostEvidence) -> Ruling:
 
 
 def _proven(
-    case: Case, host: HostEvidence, unit: Unit, found: tuple[Listener, ...], own: tuple[Listener, ...]
+    case: Case, host: HostEvidence, units: Units, found: tuple[Listener, ...], own: tuple[Listener, ...]
 ) -> Ruling:
-    name, source = unit.id, ports.table(host)[1]
+    name, source = units.unit.id if units.unit.load != "not-found" else suffixed(units.unit.name), ports.table(host)[1]
     undeclared = [one for one in own if f"{one.port}/{one.protocol}" not in case.declared_ports] or list(own)
     where = ", ".join(dict.fromkeys(f"{one.port}/{one.protocol}" for one in undeclared)) or "no port"
     said = [host.line(source, one.line) for one in (*found, *undeclared)]
     edit = rebind(name, case.bind, case.port or 0)
+    if units.socket is not None and all(map(ports.by_systemd, undeclared)):
+        edit = rebind_socket(units.socket.id, case.bind, case.port or 0)
     if found:
         variant, holder = "held-by-another", ports.owner_words(found[0])
         because = f"{case.key} is held by {holder}; {name} listens on {where}"
@@ -99,14 +111,15 @@ def _proven(
         variant, because = "other-protocol", f"{name} listens on {where}, not on {case.key}"
     else:
         variant, because = "listens-elsewhere", f"{name} listens on {where}, not on {case.key}"
-        mention = _moved_by(host, unit, undeclared)
-        if mention is not None:
-            drop_in = mention.file in unit.drop_ins
+        moved = _moved_by(host, units, undeclared)
+        if moved is not None:
+            by, mention = moved
+            drop_in = mention.file in by.drop_ins
             variant = "moved-by-drop-in" if drop_in else "moved-by-environment"
             because += f"; {mention.file} says so"
             said.append(host.line(mention.file, mention.line))
             reload = ("systemctl daemon-reload",) if drop_in else ()
-            edit = (f"in {mention.file}: {mention.port} -> {case.port}", *reload, f"systemctl restart {name}")
+            edit = (f"in {mention.file}: {mention.port} -> {case.port}", *reload, f"systemctl restart {by.id}")
     return Ruling(
         answer="proven",
         because=because,
@@ -119,14 +132,23 @@ def _proven(
     )
 
 
-def _moved_by(host: HostEvidence, unit: Unit, own: list[Listener]) -> Mention | None:
+def _moved_by(host: HostEvidence, units: Units, own: list[Listener]) -> tuple[Unit, Mention] | None:
     """Which drop-in or environment of the unit names the very port where it listens? Its own file is no surprise."""
-    trouble = looked(lambda: host.trouble(unit.id))
-    if trouble is None or isinstance(trouble, Missing):
-        return None
     held = {one.port for one in own}
-    found = [one for one in trouble.mentions if one.port in held and _sets(one, unit)]
-    return next((one for one in found if one.file in unit.drop_ins), found[0] if found else None)
+    found = [
+        (unit, mention)
+        for unit in (units.unit, units.socket)
+        if unit is not None
+        for mention in _mentions(host, unit)
+        if mention.port in held and _sets(mention, unit)
+    ]
+    drop_ins = (one for one in found if one[1].file in one[0].drop_ins)
+    return next(drop_ins, found[0] if found else None)
+
+
+def _mentions(host: HostEvidence, unit: Unit) -> tuple[Mention, ...]:
+    trouble = looked(lambda: host.trouble(unit.id))
+    return () if trouble is None or isinstance(trouble, Missing) else trouble.mentions
 
 
 def _sets(mention: Mention, unit: Unit) -> bool:
