@@ -22,7 +22,7 @@ def trouble(*lines: str) -> Trouble:
     ("line", "kind", "ports"),
     [
         ("nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", "in-use", (80,)),
-        ("[ALERT] Binding [/x.cfg:2] for proxy x: cannot bind socket (Address already in use) for [0.0.0.0:80]", "in-use",
+        ("[ALERT] Binding [/x:2] for proxy x: cannot bind socket (Address already in use) for [0.0.0.0:80]", "in-use",
          (2, 80)),
         ("OSError: [Errno 98] Address already in use", "in-use", ()),
         ("listen tcp :8080: bind: address already in use", "in-use", (8080,)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import daemons, downs, meant, ports
+from whyrefused import daemons, downs, meant, ports, services
 from whyrefused.case import PathItem, ServiceItem, excluded, unknown
 from whyrefused.records import CouldNotLook, Ruling
 
@@ -130,13 +130,23 @@ def _accounted(case: Case, listener: Listener) -> bool:
 def _of_unit(case: Case, host: HostEvidence, name: str) -> Ruling:
     down = downs.of(case, host, name)
     if down is None:
-        unit = host.unit(name)
-        return excluded(f"{name} is {unit.active} ({unit.sub})", host.line("systemctl show", unit.said))
+        return _up(case, host, name)
     if case.port and not isinstance(case.item, ServiceItem) and _still_held(case, host, down):
         return excluded(f"{down.name} {down.words}, but a process of it holds {case.key}", *down.lines)
     if case.seen.symptom == "reset" and not (down.holders or (down.socket and down.socket.active == "active")):
         return unknown(f"{down.name} is down, but something took the connection before it ended it", *down.lines)
     return _proven(case, host, down)
+
+
+def _up(case: Case, host: HostEvidence, name: str) -> Ruling:
+    """It is up; where it listens nowhere, that alone does not show that its program is there."""
+    said = host.line("systemctl show", services.of(host, name)[1].said)
+    served = case.port is None or isinstance(case.item, ServiceItem)
+    if served or ports.on_port(host, case.protocol, case.port or 0)[0]:
+        return excluded(f"{name} is running", said)
+    if ports.serving(host, name, case.protocol, case.port):
+        return excluded(f"{name} is running, and listens", said)
+    return unknown(f"{name} is active and listens on no port that is seen here", said)
 
 
 def _still_held(case: Case, host: HostEvidence, down: Down) -> bool:
