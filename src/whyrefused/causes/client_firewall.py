@@ -71,7 +71,9 @@ def _fenced(client: HostEvidence, item: PathItem, fence: Fence) -> Ruling:
 
 def _from_elsewhere(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
     """Did the refusal come from another host? Then this one has let the packet out, and the answer in."""
-    if last.icmp is None or case.seen.symptom not in {"refused", "unreachable"} or _own(client, last, last.icmp[2]):
+    if last.icmp is None or case.seen.symptom not in {"refused", "unreachable"} or last.icmp[2] == last.source:
+        return None
+    if last.icmp[2] in {str(own.address) for own in client.addresses}:
         return None
     return excluded(f"the refusal came from {last.icmp[2]}", *_line(case, last))
 
@@ -130,14 +132,15 @@ def _subject(case: Case, verdict: Verdict) -> str:
     step = verdict.trace.decided
     if step is None or (not step.index and not verdict.packet.reply):
         return f"to port {case.item.port if isinstance(case.item, PathItem) else 0}"
-    return f"{step.chain}: {step.rule}"[:120]
+    return f"{step.chain}: {step.rule.partition(' # handle ')[0]}"[:120]
 
 
 def _by_icmp(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
     """Is it proved without the rules? The client itself sent the ICMP error, with a code that only a rule makes."""
     if last.icmp is None or last.icmp[:2] not in verdicts.BY_A_RULE[last.address.version]:
         return None
-    if not _own(client, last, last.icmp[2]) or outgoing.is_local(client, last):
+    # Where the client dials itself, rules for what comes in answer from the same address.
+    if last.icmp[2] != last.source or last.icmp[2] == str(last.address):
         return None
     return Ruling(
         answer="proven",
@@ -152,10 +155,6 @@ def _by_icmp(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
         ),
         verify=_verify(case),
     )
-
-
-def _own(client: HostEvidence, last: Try, sender: str) -> bool:
-    return sender == last.source or sender in {str(own.address) for own in client.addresses}
 
 
 def _line(case: Case, last: Try) -> tuple[Line, ...]:
