@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from whyrefused import firewall, outgoing, verdicts
 from whyrefused.case import PathItem, excluded, unknown
-from whyrefused.records import CouldNotLook, Ruling
+from whyrefused.evidence import looked
+from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
@@ -50,7 +51,9 @@ def _fence(client: HostEvidence, item: PathItem, dial: Dial) -> Fence | None:
     """Which setting of the unit that dials made this symptom?"""
     if dial.last is None or not item.unit:
         return None
-    found = outgoing.fence(client, item.unit, dial)
+    found = looked(lambda: outgoing.fence(client, item.unit, dial))
+    if isinstance(found, Missing):
+        return None
     if found and found.variant == "private-network":
         return found if dial.last.word == "ENETUNREACH" else None
     return found if found and found.certain and found.symptom == dial.barred else None
