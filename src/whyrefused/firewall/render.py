@@ -102,7 +102,7 @@ def _value(value: Any, style: Style) -> str:  # noqa: ANN401 - any JSON
     return _plain(value)
 
 
-def _expression(value: Any, style: Style = "") -> str:  # noqa: ANN401, C901 - any JSON; a branch for each kind
+def _expression(value: Any, style: Style = "") -> str:  # noqa: ANN401, C901, PLR0912 - any JSON; a branch for each kind
     if isinstance(value, list):
         return ", ".join(_expression(item, style) for item in value)
     if not isinstance(value, dict) or len(value) != 1:
