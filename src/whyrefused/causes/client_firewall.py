@@ -205,5 +205,6 @@ def _verify(case: Case) -> tuple[str, ...]:
     item = case.item
     if not isinstance(item, PathItem):
         return ()
-    user = f"sudo -u {item.who.removeprefix('user:')} " if item.who.startswith("user:") else ""
+    by = case.dial.by if case.dial and item.who else None
+    user = f"sudo -u '#{by.uid}' " if by else ""
     return (f"{user}nc -vz {item.destination} {item.port}",)
