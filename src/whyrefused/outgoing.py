@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused import firewall, sandbox
-from whyrefused.evidence import looked
-from whyrefused.records import CouldNotLook, Missing
+from whyrefused.records import CouldNotLook
 from whyrefused.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -66,12 +65,9 @@ def barred(client: HostEvidence, dial: Dial, port: int) -> Verdict | None:
     Nobody can dial there without writing to the host; only the rules tell. Raises `CouldNotLook` where they do not.
     """
     last, by = dial.last, dial.by
-    if last is None or by is None or by.apart or not by.group:
+    if last is None or by is None or by.apart:
         return None
-    try:
-        mine = leaving(client, last, port, by)
-    except CouldNotLook:
-        return None  # what nobody may see is no reason to doubt a connection that was made
+    mine = leaving(client, last, port, by)
     if mine.answer == "accept" or leaving(client, last, port, replace(by, group=NOBODYS)).answer != "accept":
         return None
     if not mine.refused:
@@ -80,9 +76,9 @@ def barred(client: HostEvidence, dial: Dial, port: int) -> Verdict | None:
 
 
 def fence(client: HostEvidence, unit: str, dial: Dial) -> Fence | None:
-    """Which setting of systemd's keeps the unit that dials from the address? None where nobody can say."""
-    found = looked(lambda: client.unit(unit))
-    if dial.last is None or isinstance(found, Missing):
+    """Which setting of systemd's keeps the unit that dials from the address? Raises `CouldNotLook`."""
+    found = client.unit(unit)
+    if dial.last is None:
         return None
     alone = sandbox.private(found) if dial.by and dial.by.apart else None
     return alone or sandbox.of(found, dial.last.address)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall, outgoing, verdicts
+from whyrefused import firewall, outgoing, refuser, verdicts
 from whyrefused.case import PathItem, excluded, unknown
-from whyrefused.records import CouldNotLook, Ruling
+from whyrefused.evidence import looked
+from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.probes.dials import Dial, Try
-    from whyrefused.records import Line
+    from whyrefused.records import Line, Symptom
     from whyrefused.sandbox import Fence
     from whyrefused.verdicts import Verdict
 
@@ -39,18 +40,27 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     client = case.at_client(evidence)
     if fence := _fence(client, case.item, dial):
         return _fenced(client, case.item, fence)
+    # Each address that was tried had its own way; a rule that closed one of them kept the path from working.
+    found = [_of_try(case, client, dial, one, evidence) for one in reversed(dial.tries)]
+    return next((one for answer in ("proven", "unknown") for one in found if one.answer == answer), found[0])
+
+
+def _of_try(case: Case, client: HostEvidence, dial: Dial, one: Try, evidence: Evidence) -> Ruling:
+    symptom = dial.barred or one.symptom
     try:
-        told = _from_elsewhere(case, client, dial.last)
-        return told or _by_rules(case, client, dial, dial.last)
+        told = _from_elsewhere(case, client, one, symptom)
+        return told or _by_rules(case, client, dial, one, symptom, evidence)
     except CouldNotLook as miss:
-        return _by_icmp(case, client, dial.last) or unknown(miss.why)
+        return _by_icmp(case, client, one) or unknown(miss.why)
 
 
 def _fence(client: HostEvidence, item: PathItem, dial: Dial) -> Fence | None:
     """Which setting of the unit that dials made this symptom?"""
     if dial.last is None or not item.unit:
         return None
-    found = outgoing.fence(client, item.unit, dial)
+    found = looked(lambda: outgoing.fence(client, item.unit, dial))
+    if isinstance(found, Missing):
+        return None
     if found and found.variant == "private-network":
         return found if dial.last.word == "ENETUNREACH" else None
     return found if found and found.certain and found.symptom == dial.barred else None
@@ -69,40 +79,48 @@ def _fenced(client: HostEvidence, item: PathItem, fence: Fence) -> Ruling:
     )
 
 
-def _from_elsewhere(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
+def _from_elsewhere(case: Case, client: HostEvidence, last: Try, symptom: Symptom) -> Ruling | None:
     """Did the refusal come from another host? Then this one has let the packet out, and the answer in."""
-    if last.icmp is None or case.seen.symptom not in {"refused", "unreachable"} or _own(client, last, last.icmp[2]):
+    if last.icmp is None or symptom not in {"refused", "unreachable"} or last.icmp[2] == last.source:
+        return None
+    if last.icmp[2] in {str(own.address) for own in client.addresses}:
         return None
     return excluded(f"the refusal came from {last.icmp[2]}", *_line(case, last))
 
 
-def _by_rules(case: Case, client: HostEvidence, dial: Dial, last: Try) -> Ruling:
+def _by_rules(  # noqa: PLR0913, PLR0917 - one try of one case
+    case: Case, client: HostEvidence, dial: Dial, last: Try, symptom: Symptom, evidence: Evidence
+) -> Ruling:
     port = case.item.port if isinstance(case.item, PathItem) else 0
     out = outgoing.leaving(client, last, port, dial.by)
-    if out.refused:
-        return _refusing(case, client, out)
-    if out.answer == "cannot-tell":
-        return _by_icmp(case, client, last) or unknown(verdicts.words(out), *_line(case, last))
+    if out.trace.verdict in {"reject", "drop"}:
+        return _refusing(case, client, out, symptom)
     if out.trace.redirected:
         return unknown(f"its rules lead it to {out.trace.redirected}", *verdicts.lines(client, out))
-    back = outgoing.returning(client, last, port, dial.by)
-    if back and back.refused:
-        return _refusing(case, client, back)
-    if back is None or back.answer == "cannot-tell":
-        return unknown(verdicts.words(back) if back else "the client had no address to dial from")
+    if out.trace.verdict == "cannot-tell":
+        seen = _by_icmp(case, client, last) or _seen_at_work(case, client, last, out, evidence)
+        return seen or unknown(verdicts.words(out), *_line(case, last))
+    # What comes in from this host itself has met the same rules when it was asked.
+    back = None if outgoing.is_local(client, last) else outgoing.returning(client, last, port, dial.by)
+    if back and back.trace.verdict in {"reject", "drop"}:
+        return _refusing(case, client, back, symptom)
+    if back and back.trace.verdict == "cannot-tell":
+        return unknown(verdicts.words(back))
+    if not last.source:
+        return unknown("the client had no address to dial from")
     if last.word in BY_SOMETHING_ELSE:
         return unknown(f"its rules let the packets pass, but the kernel said {last.word}")
     return _by_icmp(case, client, last) or excluded(
         "its rules let the connection out and the answer in",
         *verdicts.lines(client, out),
-        *verdicts.lines(client, back),
+        *(verdicts.lines(client, back) if back else ()),
     )
 
 
-def _refusing(case: Case, client: HostEvidence, verdict: Verdict) -> Ruling:
-    if verdict.symptom != case.seen.symptom:
+def _refusing(case: Case, client: HostEvidence, verdict: Verdict, symptom: Symptom) -> Ruling:
+    if verdict.symptom != symptom:
         return unknown(
-            f"a rule would make it {verdict.symptom}, but the client saw {case.seen.symptom}",
+            f"a rule would make it {verdict.symptom}, but the client saw {symptom}",
             *verdicts.lines(client, verdict),
         )
     return Ruling(
@@ -113,6 +131,30 @@ def _refusing(case: Case, client: HostEvidence, verdict: Verdict) -> Ruling:
         host=client.name,
         subject=_subject(case, verdict),
         fix=firewall.fix(verdict.trace, verdict.packet, client.rules, hook=verdict.hook),
+        verify=_verify(case),
+    )
+
+
+def _seen_at_work(
+    case: Case, client: HostEvidence, last: Try, unclear: Verdict, evidence: Evidence
+) -> Ruling | None:
+    """Do packets show that a rule refused, where the rules alone do not tell which way they decide?"""
+    refusal = refuser.of(case, evidence) if case.dial and last is case.dial.last else None
+    if refusal is None or refusal.where != "client-out" or last.symptom != "refused":
+        return None
+    if "reject" not in unclear.trace.readings:
+        return None
+    return Ruling(
+        answer="proven",
+        because=f"a rule of its own refuses: {refusal.because}; {unclear.trace.why}",
+        evidence=(*verdicts.lines(client, unclear), *refusal.lines),
+        variant="connection-limit" if unclear.trace.quiet == "accept" else "output-reject-tcp-reset",
+        host=client.name,
+        subject=_subject(case, unclear),
+        fix=(
+            f"as root on {client.name}: nft list ruleset; iptables-save",
+            "raise the limit, or change the rule, that the evidence names",
+        ),
         verify=_verify(case),
     )
 
@@ -130,14 +172,15 @@ def _subject(case: Case, verdict: Verdict) -> str:
     step = verdict.trace.decided
     if step is None or (not step.index and not verdict.packet.reply):
         return f"to port {case.item.port if isinstance(case.item, PathItem) else 0}"
-    return f"{step.chain}: {step.rule}"[:120]
+    return f"{step.chain}: {step.rule.partition(' # handle ')[0]}"[:120]
 
 
 def _by_icmp(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
     """Is it proved without the rules? The client itself sent the ICMP error, with a code that only a rule makes."""
     if last.icmp is None or last.icmp[:2] not in verdicts.BY_A_RULE[last.address.version]:
         return None
-    if not _own(client, last, last.icmp[2]) or outgoing.is_local(client, last):
+    # Where the client dials itself, rules for what comes in answer from the same address.
+    if last.icmp[2] != last.source or last.icmp[2] == str(last.address):
         return None
     return Ruling(
         answer="proven",
@@ -154,10 +197,6 @@ def _by_icmp(case: Case, client: HostEvidence, last: Try) -> Ruling | None:
     )
 
 
-def _own(client: HostEvidence, last: Try, sender: str) -> bool:
-    return sender == last.source or sender in {str(own.address) for own in client.addresses}
-
-
 def _line(case: Case, last: Try) -> tuple[Line, ...]:
     return tuple(line for line in case.seen.lines if line.line == last.line)
 
@@ -166,5 +205,6 @@ def _verify(case: Case) -> tuple[str, ...]:
     item = case.item
     if not isinstance(item, PathItem):
         return ()
-    user = f"sudo -u {item.who.removeprefix('user:')} " if item.who.startswith("user:") else ""
+    by = case.dial.by if case.dial and item.who else None
+    user = f"sudo -u '#{by.uid}' " if by else ""
     return (f"{user}nc -vz {item.destination} {item.port}",)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.probes.dials import Try
     from whyrefused.records import Line
+    from whyrefused.refuser import Refusal
     from whyrefused.verdicts import Verdict
 
 CODE = "server-firewall"
@@ -45,79 +46,88 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
 
 def _path(case: Case, host: HostEvidence, evidence: Evidence) -> Ruling:
     last = case.dial.last if case.dial else None
-    if last is None or case.seen.symptom in {"local-error", "dns-failure"}:
+    if case.dial is None or last is None or {one.symptom for one in case.dial.tries} == {"local-error"}:
+        return excluded("no packet left the client")
+    # Each address that was tried had its own way; a rule that closed one of them kept the path from working.
+    found = [_of_try(case, host, one, evidence) for one in reversed(case.dial.tries)]
+    return next((one for answer in ("proven", "unknown") for one in found if one.answer == answer), found[0])
+
+
+def _of_try(case: Case, host: HostEvidence, last: Try, evidence: Evidence) -> Ruling:
+    if last.symptom == "local-error":
         return excluded("no packet left the client")
     try:
-        if case.went_elsewhere(host):
+        if last.address not in {own.address for own in host.addresses}:
             return unknown(f"the client dialled {last.address}, which is not an address of {host.name}")
         if told := _from_elsewhere(case, host, last):
             return told
         found = verdicts.of_path(host, last.source or "any", last.address, case.port or 0)
     except CouldNotLook as miss:
         return _by_icmp(case, host, last) or unknown(miss.why)
-    return _judged(case, host, found, evidence)
+    return _judged(case, host, last, found, evidence)
 
 
 def _from_elsewhere(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
     """Did another host refuse it? Then what this one would do was not met."""
-    if last.icmp is None or case.seen.symptom not in {"refused", "unreachable"}:
+    if last.icmp is None or last.symptom not in {"refused", "unreachable"}:
         return None
     if last.icmp[2] in {str(own.address) for own in host.addresses}:
         return None
     return unknown(f"the refusal came from {last.icmp[2]}, not from {host.name}", *_line(case, last))
 
 
-def _judged(case: Case, host: HostEvidence, found: tuple[Verdict, ...], evidence: Evidence) -> Ruling:
+def _judged(case: Case, host: HostEvidence, last: Try, found: tuple[Verdict, ...], evidence: Evidence) -> Ruling:
     refusing = [one for one in found if one.trace.verdict in {"reject", "drop"}]
     if refusing:
-        return _if_it_fits(case, host, refusing)
+        return _if_it_fits(case, host, last, refusing)
     unclear = [one for one in found if one.trace.verdict == "cannot-tell"]
     if unclear:
-        return _seen_at_work(case, host, unclear[0], evidence) or unknown(
+        return _seen_at_work(case, host, last, unclear[0], evidence) or unknown(
             verdicts.words(unclear[0]), *verdicts.lines(host, unclear[0])
         )
-    kept = [one for one in verdicts.answers(host, found) if one.answer != "accept"]
+    kept = [one for one in verdicts.answers(host, found) if one.trace.verdict != "accept"]
     if kept:
-        sure = [one for one in kept if one.refused]
+        sure = [one for one in kept if one.trace.verdict in {"reject", "drop"}]
         words = f"its rules let the connection in, but may keep back the answer: {verdicts.words(kept[0])}"
-        return _if_it_fits(case, host, sure) if sure else unknown(words)
-    return _by_filter(case, host) or excluded(
+        return _if_it_fits(case, host, last, sure) if sure else unknown(words)
+    return _by_filter(case, host, last) or excluded(
         "its rules let the connection in", *(line for one in found for line in verdicts.lines(host, one))
     )
 
 
-def _if_it_fits(case: Case, host: HostEvidence, refusing: list[Verdict]) -> Ruling:
+def _if_it_fits(case: Case, host: HostEvidence, last: Try, refusing: list[Verdict]) -> Ruling:
     """Did these rules make what the client saw?"""
-    fitting = [one for one in refusing if one.symptom == case.seen.symptom]
+    fitting = [one for one in refusing if one.symptom == last.symptom]
     if not fitting:
         told = " or ".join(sorted({one.symptom for one in refusing}))
         return unknown(
-            f"a rule would make it {told}, but the client saw {case.seen.symptom}",
+            f"a rule would make it {told}, but the client saw {last.symptom}",
             *(line for one in refusing for line in verdicts.lines(host, one)),
         )
-    last = case.dial.last if case.dial else None
-    if last and last.icmp and all("reset" in one.trace.how for one in fitting):
+    if last.icmp and all("reset" in one.trace.how for one in fitting):
         return unknown(f"a rule would answer with a reset, but the client got ICMP from {last.icmp[2]}")
     return _proven(case, host, fitting)
 
 
-def _seen_at_work(case: Case, host: HostEvidence, unclear: Verdict, evidence: Evidence) -> Ruling | None:
+def _seen_at_work(case: Case, host: HostEvidence, last: Try, unclear: Verdict, evidence: Evidence) -> Ruling | None:
     """Do packets show that a rule refused, where the rules alone do not tell which way they decide?"""
-    last = case.dial.last if case.dial else None
-    by_icmp = _by_icmp(case, host, last) if last else None
-    refusal = refuser.of(case, evidence)
-    by_packets = refusal is not None and refusal.where == "server-rule"
-    if "reject" not in unclear.trace.readings or not (by_icmp or by_packets):
+    by_icmp = _by_icmp(case, host, last)
+    refusal = refuser.of(case, evidence) if case.dial and last is case.dial.last else None
+    told, kind = (refusal.because, "tcp-reset") if refusal else ("", "")
+    if by_icmp and "reject" in unclear.trace.readings:
+        told, kind = by_icmp.because, "icmp"
+    elif refusal is None or not _by_packets(case, refusal, unclear, evidence):
         return None
+    elif refusal.where == "server-silent":
+        kind = "drop"
     # What limits how many or how often lets in the first of them.
     limit = unclear.trace.quiet == "accept"
     what = "raise the limit" if limit else "change the rule"
     return Ruling(
         answer="proven",
-        because=f"a rule of the firewall refuses: {refusal.because if refusal else by_icmp and by_icmp.because}; "
-        f"{unclear.trace.why}",
-        evidence=(*verdicts.lines(host, unclear), *(refusal.lines if refusal else _line(case, last) if last else ())),
-        variant="connection-limit" if limit else f"reject-{'icmp' if by_icmp else 'tcp-reset'}",
+        because=f"a rule of the firewall refuses: {told}; {unclear.trace.why}",
+        evidence=(*verdicts.lines(host, unclear), *_line(case, last), *(refusal.lines if refusal else ())),
+        variant="connection-limit" if limit else kind if kind == "drop" else f"reject-{kind}",
         host=host.name,
         subject=case.key,
         fix=(
@@ -128,12 +138,21 @@ def _seen_at_work(case: Case, host: HostEvidence, unclear: Verdict, evidence: Ev
     )
 
 
-def _by_filter(case: Case, host: HostEvidence) -> Ruling | None:
+def _by_packets(case: Case, refusal: Refusal, unclear: Verdict, evidence: Evidence) -> bool:
+    """Do the packets of the second look show one of the ways in which the rules can be read?"""
+    if refusal.where == "server-rule":
+        return "reject" in unclear.trace.readings
+    # TCP counts what it drops of its own accord, and so does the reverse path check.
+    moved = evidence[case.server or ""].get("watch").moved
+    silent = not moved.get("TcpExtListenDrops", 1) and not moved.get("TcpExtIPReversePathFilter", 1)
+    return refusal.where == "server-silent" and silent and "drop" in unclear.trace.readings
+
+
+def _by_filter(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
     """Does systemd drop what comes to the unit's own sockets?"""
-    last = case.dial.last if case.dial else None
-    source = last.source_address if last else None
+    source = last.source_address
     unit = looked(lambda: host.unit(str(case.unit))) if case.unit else None
-    if source is None or unit is None or isinstance(unit, Missing) or case.seen.symptom != "timed-out":
+    if source is None or unit is None or isinstance(unit, Missing) or last.symptom != "timed-out":
         return None
     fence = sandbox.filtered(unit, source)
     if fence is None or not fence.certain:

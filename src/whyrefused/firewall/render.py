@@ -73,6 +73,8 @@ def _style(left: Any) -> Style:  # noqa: ANN401 - any JSON
             return "name"
         if key == "mark":
             return "mark"
+    if isinstance(left.get("socket"), dict) and left["socket"].get("key") == "cgroupv2":
+        return "name"
     return "name" if isinstance(left.get("fib"), dict) and left["fib"].get("result") == "oifname" else ""
 
 
@@ -100,7 +102,7 @@ def _value(value: Any, style: Style) -> str:  # noqa: ANN401 - any JSON
     return _plain(value)
 
 
-def _expression(value: Any, style: Style = "") -> str:  # noqa: ANN401, C901 - any JSON; a branch for each kind
+def _expression(value: Any, style: Style = "") -> str:  # noqa: ANN401, C901, PLR0912 - any JSON; a branch for each kind
     if isinstance(value, list):
         return ", ".join(_expression(item, style) for item in value)
     if not isinstance(value, dict) or len(value) != 1:
@@ -115,6 +117,8 @@ def _expression(value: Any, style: Style = "") -> str:  # noqa: ANN401, C901 - a
         return name if name in ("iif", "oif", "iifname", "oifname") else f"meta {name}"
     if key == "ct" and isinstance(inner, dict):
         return " ".join(str(part) for part in ("ct", inner.get("dir"), inner.get("key")) if part)
+    if key == "socket" and isinstance(inner, dict):
+        return f"socket {inner.get('key')}"  # the JSON leaves out the level
     if key == "fib" and isinstance(inner, dict):
         flags = inner.get("flags")
         return f"fib {' . '.join(flags) if isinstance(flags, list) else flags} {inner.get('result')}"
