@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.keys.headroom import HeadroomItem
 from whyrefused.plan.keys.ports import PortItem
 from whyrefused.plan.keys.proxy import ProxyItem
 from whyrefused.plan.keys.resolves import NameItem
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Case",
     "FirewallItem",
+    "HeadroomItem",
     "NameItem",
     "PathItem",
     "PortItem",

@@ -11,6 +11,7 @@ from whyrefused.case import Case
 from whyrefused.plan.items import number_of
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.keys.headroom import HeadroomItem
 from whyrefused.plan.keys.ports import PortItem
 from whyrefused.plan.keys.proxy import ProxyItem
 from whyrefused.plan.keys.resolves import NameItem
@@ -37,6 +38,8 @@ def case_of(inventory: Inventory, item: Item, seen: Seen) -> Case | None:
             return _of_port(item, seen, inventory.hosts[item.host], key, None)
         case PathItem():
             return _of_path(inventory, item, seen)
+        case HeadroomItem():
+            return replace(_of_port(item, seen, None, None, None), server=item.host)
         case NameItem() | ProxyItem():
             return _of_port(item, seen, None, None, None)
     return None

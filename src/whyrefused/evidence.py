@@ -14,7 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from whyrefused.addresses import Address
-    from whyrefused.probes import addresses, binding, dials, identity, listeners, names, proc_net, proxy, trouble, units
+    from whyrefused.probes import (
+        addresses,
+        binding,
+        dials,
+        identity,
+        kernel,
+        listeners,
+        names,
+        proc_net,
+        processes,
+        proxy,
+        queues,
+        serving,
+        trouble,
+        units,
+    )
     from whyrefused.records import Reply
 
 
@@ -85,6 +100,21 @@ class HostEvidence:
         return self.get("addresses")  # type: ignore[no-any-return]
 
     @property
+    def queues(self) -> tuple[queues.Look, ...]:
+        """How full are the queues of its listeners, once, and again where a connection waits?"""
+        return self.get("queues")  # type: ignore[no-any-return]
+
+    @property
+    def kernel(self) -> kernel.Kernel:
+        """Which limits has its kernel?"""
+        return self.get("kernel")  # type: ignore[no-any-return]
+
+    @property
+    def serving(self) -> serving.Serving:
+        """What may its well-known daemons hold by their own configuration?"""
+        return self.get("serving")  # type: ignore[no-any-return]
+
+    @property
     def places(self) -> Mapping[str, proxy.Place]:
         """Where are proxy variables set?"""
         return self.get("proxy")  # type: ignore[no-any-return]
@@ -115,6 +145,15 @@ class HostEvidence:
     def trouble(self, name: str) -> trouble.Trouble | None:
         """What does a unit say that is down or whose port is closed? None where it is well."""
         return self.get("trouble").get(name)  # type: ignore[no-any-return]
+
+    def running(self, name: str) -> processes.Running:
+        """Which limits has this unit, and how much of each is used?"""
+        return self._asked("processes", suffixed(name), f"limits of {name}")  # type: ignore[no-any-return]
+
+    def instances(self, name: str) -> tuple[str, ...]:
+        """Under which names does this unit run: its own, and those of the instances of its template?"""
+        stem = suffixed(name).removesuffix(".service") + "@"
+        return (suffixed(name), *sorted(one for one in self.get("processes") if one.startswith(stem)))
 
     def resolved(self, name: str) -> names.Name:
         """What did the host's resolver order answer?"""

@@ -43,6 +43,8 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "dials": ("4", "HOST PORT", "HOST PORT WHO -"),
     "burst": ("CLIENT/SERVER/PORT/CONTROL",),
     "watch": ("CLIENT/SERVER/PORT",),
+    "processes": ("UNIT",),
+    "serving": ("haproxy 443", "nginx 80"),
 }
 """What stands in the page for the arguments of a probe that takes some."""
 

@@ -72,11 +72,15 @@ def test_only_what_is_selected_is_asked() -> None:
     assert {"web1": server} == of("services web1-nginx")
     assert {"db1": {"identity", "nft", "iptables", "addresses"}, "app1": {"identity", "addresses"},
             "app2": {"identity", "addresses"}} == of("firewall db1-5432/tcp-allow-app")  # fmt: skip
-    rules = {"nft", "iptables", "addresses"}
-    assert {"app1": {"identity", "dials", "names", "units"} | rules, "db1": server | {"nft", "iptables"}} == of(
+    load = {"queues", "kernel", "processes"}
+    client = {"identity", "dials", "names", "units", "kernel", "nft", "iptables", "addresses"}
+    assert {"app1": client, "db1": server | load | {"nft", "iptables"}} == of(
         "connects app1-db.example.com:5432-as-unit:app.service"
     )
-    assert {} == of("headroom db1-backlog")
+    kernel = {"db1": {"identity", "kernel"}}
+    assert kernel == of("headroom db1-conntrack")
+    assert {"db1": kernel["db1"] | {"processes"}} == of("headroom db1-files")
+    assert {"db1": kernel["db1"] | {"processes", "queues", "listeners", "proc_net"}} == of("headroom db1-backlog")
 
 
 def test_labels() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whyrefused.plan.items import number_of, protocol_of
+from whyrefused.probes.serving import daemon_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -36,12 +39,28 @@ def rules(host: str) -> Iterator[Question]:
     yield from ((host, probe, "") for probe in RULES)
 
 
+def load(inventory: Inventory, host: str) -> Iterator[Question]:
+    """What tells whether a host has room for one more connection: queues, and the limits of those who take it?"""
+    yield host, "queues", ""
+    yield host, "kernel", ""
+    expect = inventory.hosts[host].expect
+    running = {unit for unit, service in expect.services.items() if service.state == "running"}
+    owners = {port.service for port in expect.ports.values() if port.service}
+    yield from ((host, "processes", unit) for unit in sorted(running | owners))
+    for key, port in expect.ports.items():
+        daemon = daemon_of(port.service or "")
+        if daemon and protocol_of(key) == "tcp":
+            yield host, "serving", f"{daemon} {number_of(key)}"
+
+
 def server(inventory: Inventory, host: str) -> Iterator[Question]:
     """What tells why a host does not answer its clients?"""
     yield from listening(inventory, host)
     yield from rules(host)
+    yield from load(inventory, host)
 
 
 def client(host: str) -> Iterator[Question]:
     """What tells why a host's own connections fail?"""
     yield from rules(host)
+    yield host, "kernel", ""

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from whyrefused.records import Frame
 
 
+DIGITS = 20
+"""Of the largest 64-bit number."""
+
+
 class Unreadable(ValueError):  # noqa: N818 - the reason as it is shown
     """A frame that is not what its probe prints: what depends on it could not be looked at."""
 
@@ -54,6 +58,11 @@ def registry() -> Mapping[str, Probe]:
         for found in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name)
         if not found.name.startswith("_") and not found.ispkg
     }
+
+
+def whole(text: str) -> int | None:
+    """Which whole number is this? None where it is none, or larger than a kernel counts."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
 
 
 def failed(frame: Frame, source: str, seconds: int) -> str:
