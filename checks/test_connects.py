@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused import outgoing, verdicts
+from whyrefused import outgoing, paths, verdicts
 from whyrefused.plan.items import LaterItem
 from whyrefused.records import LATER, CouldNotLook, Seen
 
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
 
 
 def look(declared: PathItem | LaterItem, evidence: Evidence) -> Seen:
-    """What did the kernel of the client say to connect(2)?"""
-    if isinstance(declared, LaterItem) or declared.proxy:
-        how = "over UDP" if isinstance(declared, LaterItem) else "through the declared proxy"
-        pytest.skip(f"{LATER} {how}: {declared.wanted}")
+    """What did the kernel of the client say to connect(2), and the declared proxy to its request?"""
+    if isinstance(declared, LaterItem):
+        pytest.skip(f"{LATER} over UDP: {declared.wanted}")
     host = evidence[declared.host]
     dial = host.dial(declared.dial)
     if dial.unable:
         raise CouldNotLook(f"{declared.host}: {dial.unable}")
+    if dial.outcome == "auth" and declared.proxy_credentials:
+        raise CouldNotLook(f"{declared.host}: {declared.proxy} asks for credentials; the declared ones are never sent")
+    if dial.outcome == "unclear" and not paths.fails_beyond(evidence, declared):
+        raise CouldNotLook(f"{declared.host}: the proxy or the server behind it may have said: {dial.answers[0].said}")
     dial, rules = _as_its_unit(declared, host, dial)
-    source = f"connect({declared.destination}:{declared.port})"
-    told = rules[0].line if rules else dial.lines[-1] if dial.lines else ""
-    said = f"{dial.symptom}: {told}" if told else dial.symptom
-    return Seen(
-        value=dial, said=said, lines=(*rules, *(host.line(source, line) for line in dial.lines)), symptom=dial.symptom
-    )
+    lines = (*rules, *paths.lines(host, declared, dial))
+    told = rules[0] if rules else lines[-1] if lines else None
+    said = f"{dial.symptom}: {told.line}" if told else dial.symptom
+    return Seen(value=dial, said=said, lines=lines, symptom=dial.symptom)
 
 
 def _as_its_unit(declared: PathItem, host: HostEvidence, dial: Dial) -> tuple[Dial, tuple[Line, ...]]:
@@ -44,7 +45,7 @@ def _as_its_unit(declared: PathItem, host: HostEvidence, dial: Dial) -> tuple[Di
     if fence and fence.certain:
         line = host.line(f"systemctl show {declared.unit}", fence.line)
         return replace(dial, barred=fence.symptom), (line,)
-    rule = outgoing.barred(host, dial, declared.port)
+    rule = outgoing.barred(host, dial, declared.proxy_port or declared.port)
     return (replace(dial, barred=rule.symptom), verdicts.lines(host, rule)) if rule else (dial, ())
 
 

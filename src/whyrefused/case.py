@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
 from whyrefused.plan.keys.headroom import HeadroomItem
 from whyrefused.plan.keys.ports import PortItem
-from whyrefused.plan.keys.proxy import ProxyItem
+from whyrefused.plan.keys.proxy import ProxyItem, WayItem
 from whyrefused.plan.keys.resolves import NameItem
 from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.records import Ruling
@@ -32,9 +32,30 @@ __all__ = [
     "PortItem",
     "ProxyItem",
     "ServiceItem",
+    "Through",
+    "WayItem",
     "excluded",
     "unknown",
 ]
+
+
+Part = Literal["to", "at", "beyond"]
+"""Which part of the way through a proxy failed.
+
+`to`: the client's connection to the proxy; the case is that connection. `at`: the proxy itself will not let the client
+through. `beyond`: the proxy's own connection to the server; the case is that one, dialled from the proxy's host where
+the inventory has it.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Through:
+    """The declared proxy on a path, and which part of the way through it failed."""
+
+    item: PathItem  # as declared
+    dial: Dial  # what the client met
+    part: Part
+    reaches: bool | None  # does the proxy's host connect to the server? None where it was not asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +74,7 @@ class Case:
     free_units: tuple[str, ...] = ()  # of the server: declared to run, and not named by any port's `service`
     answers: tuple[Address, ...] = ()  # declared of the name that a path dials
     others: frozenset[Address] = frozenset()  # addresses that are other hosts' in the inventory
+    through: Through | None = None  # of a path on which a proxy is declared
 
     @property
     def dial(self) -> Dial | None:

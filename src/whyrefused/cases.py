@@ -6,26 +6,31 @@ import ipaddress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whyrefused import daemons
-from whyrefused.case import Case
+from whyrefused import daemons, paths
+from whyrefused.case import Case, Part, Through
+from whyrefused.evidence import looked
 from whyrefused.plan.items import number_of
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
 from whyrefused.plan.keys.headroom import HeadroomItem
 from whyrefused.plan.keys.ports import PortItem
-from whyrefused.plan.keys.proxy import ProxyItem
+from whyrefused.plan.keys.ports import items as port_items
+from whyrefused.plan.keys.proxy import ProxyItem, WayItem
 from whyrefused.plan.keys.resolves import NameItem
 from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.plan.who import is_literal
 from whyrefused.probes.units import suffixed
+from whyrefused.records import Missing, Seen
 
 if TYPE_CHECKING:
     from whyrefused.addresses import Address
+    from whyrefused.evidence import Evidence
     from whyrefused.plan.items import Item
-    from whyrefused.records import Host, Inventory, Seen
+    from whyrefused.probes.dials import Dial
+    from whyrefused.records import Host, Inventory
 
 
-def case_of(inventory: Inventory, item: Item, seen: Seen) -> Case | None:
+def case_of(inventory: Inventory, item: Item, seen: Seen, evidence: Evidence) -> Case | None:
     """What is there to explain of a failed item? None where nothing was refused."""
     match item:
         # One that runs and is not enabled is not as declared, and nothing is refused.
@@ -37,10 +42,10 @@ def case_of(inventory: Inventory, item: Item, seen: Seen) -> Case | None:
             key = f"{item.port}/{item.protocol}"
             return _of_port(item, seen, inventory.hosts[item.host], key, None)
         case PathItem():
-            return _of_path(inventory, item, seen)
+            return _through(inventory, item, seen, evidence) if item.proxy else _of_path(inventory, item, seen)
         case HeadroomItem():
             return replace(_of_port(item, seen, None, None, None), server=item.host)
-        case NameItem() | ProxyItem():
+        case NameItem() | ProxyItem() | WayItem():
             return _of_port(item, seen, None, None, None)
     return None
 
@@ -49,6 +54,59 @@ def _of_path(inventory: Inventory, item: PathItem, seen: Seen) -> Case:
     server = inventory.hosts.get(item.server or "") or _at(inventory, seen)
     case = _of_port(item, seen, server, item.server_port or f"{item.port}/tcp", None)
     return replace(case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server))
+
+
+def _through(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence) -> Case:
+    """A path through a proxy is two connections: the case is the one that failed, or the proxy between them."""
+    dial: Dial = seen.value
+    beyond = paths.beyond(evidence, item)
+    reaches = None if beyond is None else beyond.symptom == "connected"
+    part: Part = "at"
+    if dial.outcome is None or dial.barred or _misled(item, dial, evidence):
+        part, case = "to", _of_path(inventory, _to_proxy(inventory, item), seen)
+    elif not dial.passes_on or reaches:
+        case = _of_port(_to_proxy(inventory, item), seen, None, None, None)
+    elif beyond is None:
+        part, case = "beyond", _of_server(inventory, item, seen)
+    else:
+        part, case = "beyond", _from_proxy(inventory, item, seen, evidence, beyond)
+    return replace(case, through=Through(item=item, dial=dial, part=part, reaches=reaches))
+
+
+def _misled(item: PathItem, dial: Dial, evidence: Evidence) -> bool:
+    """Did the client end at an address that the proxy's host does not have? Then no proxy answered it."""
+    own = looked(lambda: {one.address for one in evidence[item.via or ""].addresses})
+    return not isinstance(own, Missing) and dial.last is not None and dial.last.address not in own
+
+
+def _to_proxy(inventory: Inventory, item: PathItem) -> PathItem:
+    """The client's connection to the proxy, as a path of its own."""
+    key = f"{item.proxy_port}/tcp"
+    declared = item.via is not None and key in inventory.hosts[item.via].expect.ports
+    return replace(
+        item, destination=item.proxy_host, port=item.proxy_port, server=item.via, server_port=key if declared else None,
+        router=None, forward=None, scheme=None, proxy="",
+    )  # fmt: skip
+
+
+def _from_proxy(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence, dial: Dial) -> Case:
+    """The proxy's own connection to the server, as its host dialled it."""
+    host = evidence[item.via or ""]
+    own = replace(item, host=host.name, who="", proxy="")
+    lines = (*seen.lines, *paths.lines(host, own, dial))
+    case = _of_path(inventory, own, Seen(value=dial, said=seen.said, lines=lines, symptom=dial.symptom))
+    declared = _declared_answers(inventory, item, inventory.hosts.get(item.server or ""))
+    return replace(case, answers=case.answers or declared)
+
+
+def _of_server(inventory: Inventory, item: PathItem, seen: Seen) -> Case:
+    """The port that the proxy could not reach, where nobody told how its connection ended: is it open at all?"""
+    server = inventory.hosts.get(item.server or "")
+    ports = port_items(inventory, server) if server else ()
+    found = next((one for one in ports if one.subject == item.server_port and one.state == "listening"), None)
+    if server is None or found is None:
+        return _of_port(item, seen, None, None, None)
+    return _of_port(found, seen, server, found.subject, found.unit)
 
 
 def _at(inventory: Inventory, seen: Seen) -> Host | None:

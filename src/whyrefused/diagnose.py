@@ -40,7 +40,7 @@ def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Eviden
     """
     found: dict[str, Finding] = {}
     for failure in sorted(failures, key=_nearest_first):
-        case = case_of(inventory, failure.item, failure.seen)
+        case = case_of(inventory, failure.item, failure.seen, evidence)
         if case is None:
             continue
         rulings = {code: cause.rule(case, evidence) for code, cause in registry().items()}

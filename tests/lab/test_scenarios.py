@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TOGETHER = int(os.environ.get("WHYREFUSED_SCENARIOS", "4"))
 """Scenarios that are played at once: mostly they wait, for boots and for connects that time out."""
 
+CANARY = "c4n4ry"
+"""Whatever a scenario has as a password is this, and it comes back from no host and stands in no report."""
+
 ALL = scenarios()
 NAMES = [one.name for one in ALL]
 
@@ -46,6 +49,7 @@ def test_scenario(name: str, playing: dict[str, Future[Ended]], record_scenario:
     record_scenario.append(ended)
     assert [one["symptom"] for one, _ in ended.met] == [symptom for _, symptom in ended.met]
     root, ordinary = ended.audits["root"], ended.audits["auditor"]
+    assert CANARY not in "".join((ended.evidence, *(root.said, ordinary.said), *root.written.values()))
     assert scenario.finds == set(root.named), root
     assert scenario.unprivileged == {cause for cause, _, _ in ordinary.named}, ordinary
     assert {cause for cause, _, _ in ordinary.named} <= {cause for cause, _, _ in root.named} | {"undetermined"}

@@ -7,7 +7,9 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
+import time
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,14 @@ def dial(request: pytest.FixtureRequest) -> Run:
         return dict(dials.parse(Frame(text=ran.stdout, status=ran.returncode)))
 
     return run
+
+
+def python(*keys: str) -> dict[str, dials.Dial]:
+    """What the one of the two says that speaks to proxies."""
+    text = (files("whyrefused.probes") / "remote" / "dial.py").read_text()
+    command = [sys.executable, "-ISc", text, "1", *keys]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    return dict(dials.parse(Frame(text=ran.stdout, status=ran.returncode)))
 
 
 @contextlib.contextmanager
@@ -160,3 +170,111 @@ def test_many(dial: Run) -> None:
         wanted |= {key: "refused" for key in keys if key not in wanted}
         found = dial(*wanted)
     assert wanted == {key: one.symptom for key, one in found.items()}
+
+
+def replying(head: bytes, *, then: bytes = b"") -> Callable[[socket.socket], None]:
+    """A proxy, or what passes for one: answers a request with this; `then` is what the server behind it says."""
+
+    def treat(taken: socket.socket) -> None:
+        taken.settimeout(5)
+        asked = b""
+        while b"\r\n\r\n" not in asked:
+            more = taken.recv(4096)
+            if not more:
+                break
+            asked += more
+        taken.sendall(head + then)
+        if b" 200 " not in head[:20]:
+            taken.close()
+        else:
+            time.sleep(1)
+            taken.close()
+
+    return treat
+
+
+PROXIED = [
+    ("CONNECT", b"HTTP/1.1 200 Connection established\r\n\r\n", "open", "connected"),
+    ("CONNECT", b"HTTP/1.0 200 OK\r\nProxy-agent: x\r\n\r\n", "open", "connected"),
+    ("CONNECT", b"HTTP/1.1 403 Access violation\r\nServer: tinyproxy/1.11.1\r\n\r\n", "denied", "proxy-error"),
+    ("CONNECT", b"HTTP/1.1 405 Not Allowed\r\nServer: nginx\r\n\r\n", "denied", "proxy-error"),
+    ("CONNECT", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "auth", "proxy-error"),
+    ("CONNECT", b"HTTP/1.1 503 Service Unavailable\r\nX-Squid-Error: ERR_CONNECT_FAIL 111\r\n\r\n", "upstream",
+     "proxy-error"),
+    ("CONNECT", b"SSH-2.0-OpenSSH_9.2\r\n", "no-proxy", "proxy-error"),
+    ("CONNECT", b"", "closed", "reset"),
+    ("HEAD", b"HTTP/1.1 403 Forbidden\r\nServer: nginx\r\nVia: 1.1 proxy1\r\n\r\n", "open", "connected"),
+    ("HEAD", b"HTTP/1.1 403 Access denied\r\nServer: tinyproxy/1.11.1\r\n\r\n", "denied", "proxy-error"),
+    ("HEAD", b"HTTP/1.1 500 Unable to connect\r\nServer: tinyproxy/1.11.1\r\n\r\n", "upstream", "proxy-error"),
+    ("HEAD", b"HTTP/1.1 500 Internal Server Error\r\nServer: nginx\r\n\r\n", "open", "connected"),
+    ("HEAD", b"HTTP/1.1 301 Moved\r\n\r\n", "open", "connected"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "head", "outcome", "symptom"), PROXIED)
+def test_through(method: str, head: bytes, outcome: str, symptom: str) -> None:
+    """What a proxy answers decides, and who it is that answers."""
+    with listening() as listener:
+        serve(listener, replying(head))
+        key = dials.key("web.example.test", 80, "", f"{method}+http://127.0.0.1:{port_of(listener)}")
+        found = python(key)[key]
+    assert (outcome, symptom) == (found.outcome, found.symptom)
+    assert [("127.0.0.1", "ok")] == [(str(one.address), one.word) for one in found.tries]
+
+
+def test_through_asks() -> None:
+    """The request names the server and nothing else; a tunnel that is closed behind the proxy is no connection."""
+    with listening() as listener:
+        asked: list[bytes] = []
+
+        def treat(taken: socket.socket) -> None:
+            asked.append(taken.recv(4096))
+            taken.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            taken.close()
+
+        serve(listener, treat)
+        key = dials.key("2001:db8::1", 443, "", f"CONNECT+http://localhost:{port_of(listener)}")
+        found = python(key)[key]
+    assert ("closed", "reset", True) == (found.outcome, found.symptom, found.passes_on)
+    assert (
+        b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\nUser-Agent: whyrefused\r\n\r\n" == asked[0]
+    )
+
+
+def test_through_a_gateway() -> None:
+    """A 502 without a mark may be the server's own: a CONNECT to the same place tells."""
+    with listening() as listener:
+        serve(listener, replying(b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\n\r\n"))
+        key = dials.key("web.example.test", 80, "", f"HEAD+http://127.0.0.1:{port_of(listener)}")
+
+        def later() -> None:
+            time.sleep(0.1)
+            serve(listener, replying(b"HTTP/1.1 200 OK\r\n\r\n"))
+
+        threading.Thread(target=later, daemon=True).start()
+        found = python(key)[key]
+    assert ["HEAD", "CONNECT"] == [one.method for one in found.answers]
+    assert ("open", "connected") == (found.outcome, found.symptom)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("socks5://127.0.0.1:1080", "not dialled through a socks5 proxy"),
+        ("https://127.0.0.1:1080", "not dialled through an https proxy"),
+        ("http://proxy.example.test", "not dialled: the declared proxy has no port, and programs differ in theirs"),
+    ],
+)
+def test_not_through(proxy: str, words: str) -> None:
+    """A proxy that is not spoken to is said to be none, and nothing is known of the path."""
+    key = dials.key("web.example.test", 443, "", f"CONNECT+{proxy}")
+    assert words == python(key)[key].unable
+
+
+def test_dead_proxy() -> None:
+    """Nobody listens there: the tries are those of the proxy, and no answer is told."""
+    with listening() as listener:
+        number = port_of(listener)
+    key = dials.key("web.example.test", 443, "", f"CONNECT+http://127.0.0.1:{number}")
+    found = python(key)[key]
+    assert (None, "refused") == (found.outcome, found.symptom)

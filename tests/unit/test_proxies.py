@@ -72,7 +72,7 @@ def test_no_secret_left_the_host(path: Path) -> None:
         ("http://Proxy.example.com:3128/", "http://proxy.example.com:3128"),
         ("http://***@proxy.example.com:3128", "http://proxy.example.com:3128"),
         ("http://user:p@ss@proxy.example.com", "http://proxy.example.com"),
-        ("proxy.example.com:3128", "proxy.example.com:3128"),
+        ("proxy.example.com:3128", "http://proxy.example.com:3128"),
     ],
 )
 def test_plain(value: str, meant: str) -> None:

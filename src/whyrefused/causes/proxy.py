@@ -1,64 +1,100 @@
 """Proxy server issues.
 
 The client is set to go through a proxy where it should go directly, or through another one than it should. A proxy that
-is down refuses in the server's stead, and one that is up may not be allowed to go where the client wants. Login shells,
-/etc/environment, the systemd manager and each unit have environments of their own, and they often differ.
+is down refuses in the server's stead; one that is up may not be allowed to go where the client wants, or not get there
+itself: then what refuses is the server, and the proxy only tells. Login shells, /etc/environment, the systemd manager
+and each unit have environments of their own, and curl, wget, Python and Go read `no_proxy` each in its own way.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused.case import PathItem, ProxyItem, excluded, unknown
-from whyrefused.probes.proxy import ETC, LOGIN, MANAGER
-from whyrefused.records import Ruling
+from whyrefused import environments, through
+from whyrefused.case import PathItem, ProxyItem, WayItem, excluded, unknown
+from whyrefused.proxies import aside, missed, plain, roots, sending
+from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
-    from whyrefused.probes.proxy import Setting
+    from whyrefused.proxies import Found, Ways
 
 CODE = "proxy"
 SIDE = "client"
-HIDDEN_BY = ()
-
-# A login reads /etc/environment too: where both have it, the file is the root.
-BASIC_FIRST = (ETC, MANAGER)
-
-FIX = {
-    ETC: ("remove from /etc/environment: {line}", "log in again"),
-    LOGIN: ("grep -rn {variable} ~/.profile ~/.bash_profile ~/.bashrc /etc/profile /etc/profile.d", "remove that line"),
-    MANAGER: ("systemctl unset-environment {variable}", "grep -rn {variable} /etc/systemd/system.conf*"),
-}
-UNIT_FIX = (
-    "systemctl cat {unit} | grep -n {variable}",
-    "remove that line, systemctl daemon-reload",
-    "systemctl restart {unit}",
-)
+HIDDEN_BY = ("dns",)
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:
-    """Are the proxy variables other than declared?"""
+    """Does a proxy stand in the way, or is one set otherwise than declared?"""
+    client = evidence[case.item.host]
+    try:
+        if case.through:
+            return through.ruling(case, case.through, evidence)
+        if isinstance(case.item, WayItem):
+            return _way(client, case.item, case.seen.value)
+        if isinstance(case.item, ProxyItem):
+            return _variable(client, case.item, case.seen.value)
+    except CouldNotLook as miss:
+        return unknown(miss.why)
     if isinstance(case.item, PathItem):
         return excluded("this path was dialled directly, whatever the environment says")
-    if not isinstance(case.item, ProxyItem):
-        return unknown("no proxy is at issue")
-    client = evidence[case.item.host]
-    found: tuple[tuple[str, Setting], ...] = case.seen.value
+    return unknown("no proxy is at issue")
+
+
+def _variable(client: HostEvidence, item: ProxyItem, found: Found) -> Ruling:
     if not found:
-        return _missing(client, case.item)
-    place, one = min(found, key=lambda pair: BASIC_FIRST.index(pair[0]) if pair[0] in BASIC_FIRST else len(BASIC_FIRST))
-    kind = "set-unexpectedly" if case.item.value is None and not case.item.names else "other-value"
-    wanted = "no proxy" if kind == "set-unexpectedly" else case.item.wanted
+        return _missing(client, item)
+    if item.names:
+        return _incomplete(client, item, roots(client, found))
+    wrong = roots(
+        client,
+        tuple((place, one) for place, one in found if item.value is None or plain(one.value) != plain(item.value)),
+    )
+    place, one = wrong[0]
+    if item.value is None:
+        return _set(client, wrong, f"{place} sets {one.line}; declared is no proxy")
     return Ruling(
         answer="proven",
-        because=f"{place} sets {one.line}; declared is {wanted}",
+        because=f"{place} sets {one.line}; declared is {item.wanted}",
         evidence=tuple(client.line(where, setting.line) for where, setting in found),
-        variant="no-proxy-incomplete" if case.item.names else kind,
+        variant="other-value",
         host=client.name,
         subject=place,
-        fix=_fix(place, one) if kind == "set-unexpectedly" else (f"in {place}: {case.item.wanted}",),
-        verify=("env | grep -i _proxy",) if place in {ETC, LOGIN} else ("systemctl show-environment | grep -i _proxy",),
+        fix=tuple(f"in {where}: {item.variable}={item.value}" for where, _ in wrong),
+        verify=environments.verify(place),
+    )
+
+
+def _set(client: HostEvidence, found: Found, because: str) -> Ruling:
+    """It is set where none should be: each place is to be mended, the first one names the finding."""
+    dead = [one for _, one in found if one.connect not in {"", "ok"}]
+    return Ruling(
+        answer="proven",
+        because=because + (f"; that proxy does not answer either: {dead[0].connect}" if dead else ""),
+        evidence=tuple(client.line(where, setting.line) for where, setting in (*found, *aside(client))),
+        variant="set-unexpectedly",
+        host=client.name,
+        subject=found[0][0],
+        fix=tuple(dict.fromkeys(step for place, one in found for step in environments.unset(client, place, one))),
+        verify=environments.verify(found[0][0]),
+    )
+
+
+def _incomplete(client: HostEvidence, item: ProxyItem, found: Found) -> Ruling:
+    short = [(place, one, name) for place, one in found for name in item.names if tuple(missed(one, name))]
+    place, one, name = short[0] if short else (*found[0], item.names[0])
+    programs = ", ".join(missed(one, name))
+    wanted = ",".join(item.names)
+    return Ruling(
+        answer="proven",
+        because=f"{place}: {one.line}; {programs or 'programs'} take {name} through the proxy",
+        evidence=tuple(client.line(where, setting.line) for where, setting in found),
+        variant="no-proxy-incomplete",
+        host=client.name,
+        subject=f"no_proxy in {place}",
+        fix=tuple(dict.fromkeys(f"in {where}: add to no_proxy: {wanted}" for where, _, _ in short)) or (wanted,),
+        verify=environments.verify(place),
     )
 
 
@@ -75,6 +111,27 @@ def _missing(client: HostEvidence, item: ProxyItem) -> Ruling:
     )
 
 
-def _fix(place: str, one: Setting) -> tuple[str, ...]:
-    unit = place.removeprefix("unit ")
-    return tuple(line.format(line=one.line, variable=one.variable, unit=unit) for line in FIX.get(place, UNIT_FIX))
+def _way(client: HostEvidence, item: WayItem, ways: Ways) -> Ruling:
+    """Programs with one environment go another way to one destination than declared."""
+    wrong = [(program, value) for program, value in ways if plain(value) != plain(item.value)]
+    programs, taken = ", ".join(program for program, _ in wrong), wrong[0][1]
+    because = f"{item.place}: {programs} would go to {item.destination} {f'through {taken}' if taken else 'directly'}"
+    found = roots(client, tuple((item.place, one) for one in sending(client, item.place)))
+    sparing = [place for place, one in found if one.variable.lower() == "no_proxy"]
+    if taken and not item.value and not sparing:
+        return _set(client, found, f"{because}; declared is no proxy")
+    place = (sparing or [item.place])[0] if taken and not item.value else item.place
+    variant, edit = "no-proxy-incomplete", f"add to no_proxy: {item.destination}"
+    if item.value:
+        variant, edit = "other-value" if taken else "not-set", f"{item.scheme}_proxy={item.value}"
+    return Ruling(
+        answer="proven",
+        because=f"{because}; declared is {item.value or 'no proxy'}",
+        evidence=tuple(client.line(where, one.line) for where, one in found)
+        or (client.line(item.place, "no proxy variable"),),
+        variant=variant,
+        host=client.name,
+        subject=f"no_proxy in {place}" if variant == "no-proxy-incomplete" else place,
+        fix=(f"in {place}: {edit}",),
+        verify=environments.verify(place),
+    )

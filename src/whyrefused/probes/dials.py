@@ -1,7 +1,8 @@
 """Does each declared path really connect, dialled from its client?
 
 The host dials with what it has, python3 or perl: both tell errno as a number, which text does not. Rows printed, tab
-between the words, `KEY` being `HOST PORT`, or `HOST PORT WHO PROXY` with `-` for none:
+between the words, `KEY` being `HOST PORT`, or `HOST PORT WHO PROXY` with `-` for none. PROXY is METHOD+URL: how the
+proxy is asked for the way, CONNECT or HEAD. Names and tries are then those of the proxy:
 
     KEY name EAI_NONAME MILLISECONDS                        the name has no address
     KEY unable WORDS                                        it could not be dialled as declared
@@ -9,6 +10,7 @@ between the words, `KEY` being `HOST PORT`, or `HOST PORT WHO PROXY` with `-` fo
                     WORD: ok, CLOSED (taken, then closed without a byte), or errno's name; the ICMP error or -
     KEY as UID GID GROUP WORDS                              who dialled: GROUP its control group of version 2 or -;
                     WORDS: kept (a unit that never stopped), apart (in a network namespace of its own), or -
+    KEY answer METHOD MILLISECONDS TUNNEL MARKS STATUS-LINE what the proxy answered; `_answers.py` says what it means
     KEY end
 """
 
@@ -21,7 +23,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _answers, failed
+from whyrefused.probes._answers import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +100,7 @@ class Dial:
     unable: str = ""  # why it could not be dialled as declared; then nothing is known of the path
     by: Dialler | None = None  # None where that was not told
     barred: Symptom | None = None  # what a unit meets by a rule for its control group, in which nobody else can dial
+    answers: tuple[Answer, ...] = ()  # of the proxy; the tries are then connects to it
 
     @property
     def last(self) -> Try | None:
@@ -104,15 +108,29 @@ class Dial:
         return self.tries[-1] if self.tries else None
 
     @property
+    def outcome(self) -> _answers.Outcome | None:
+        """What did the proxy make of it? None where none answered, or there is none on this way."""
+        return _answers.outcome(self.answers) if self.answers else None
+
+    @property
+    def passes_on(self) -> bool:
+        """Is it the proxy's own connection to the server that failed, as far as its answer tells?"""
+        return self.outcome in {"upstream", "silent", "unclear"} or (
+            self.outcome == "closed" and self.answers[0].status is not None
+        )
+
+    @property
     def symptom(self) -> Symptom:
         """What does the program on this way see?"""
         if self.barred:
             return self.barred
+        if self.outcome:
+            return _answers.SYMPTOMS[self.outcome]
         return self.tries[-1].symptom if self.tries else "dns-failure"
 
 
 def key(host: str, port: int, who: str = "", proxy: str = "") -> str:
-    """How is this path named among what a host is asked? `who` is unit:NAME or user:NAME, `proxy` a URL."""
+    """How is this path named among what a host is asked? `who` is unit:NAME or user:NAME, `proxy` METHOD+URL."""
     return f"{host} {port} {who or '-'} {proxy or '-'}" if who or proxy else f"{host} {port}"
 
 
@@ -173,9 +191,11 @@ def _dial(rows: list[list[str]]) -> Dial:
     no_name = tuple(f"no address: {name}" for name in names)
     unable = [row[1] for row in rows if row[0] == "unable" and len(row) > 1]
     by = [_by(row) for row in rows if row[0] == "as"]
+    answers = tuple(_answer(row) for row in rows if row[0] == "answer")
     return Dial(
         tries=tries, no_name=names[0] if names else "", lines=(*no_name, *(one.line for one in tries)),
         unable=unable[0] if unable else "", by=by[0] if by else None,
+        answers=answers,
     )  # fmt: skip
 
 
@@ -186,6 +206,18 @@ def _by(row: list[str]) -> Dialler:
         return Dialler(
             uid=int(uid), gid=int(gid), group="" if group == "-" else group, kept="kept" in told, apart="apart" in told
         )
+    except ValueError as error:
+        raise Unreadable(f"{SOURCE}: not understood: {' '.join(row)[:120]!r}") from error
+
+
+def _answer(row: list[str]) -> Answer:
+    try:
+        _, method, took, tunnel, marks, line = row
+        none = {"-": ""}
+        return Answer(
+            method=method, milliseconds=int(took), tunnel=none.get(tunnel, tunnel), marks=none.get(marks, marks),
+            line=line,
+        )  # fmt: skip
     except ValueError as error:
         raise Unreadable(f"{SOURCE}: not understood: {' '.join(row)[:120]!r}") from error
 

@@ -1,6 +1,7 @@
 """Which proxy variables are set, where?
 
-Only the proxy variables leave the host, and their credentials are struck out there.
+Only the proxy variables leave the host, and their credentials are struck out there. Of the files that may set them only
+the numbers of the lines leave it.
 """
 
 from __future__ import annotations
@@ -20,22 +21,35 @@ if TYPE_CHECKING:
     from whyrefused.records import Frame
 
 SOURCE = "env | grep -i _proxy="
-SECONDS = 15
+SECONDS = 20
 BYTES = 262144
 SIDE_BY_SIDE = True
 
 LOGIN, ETC, MANAGER = "login shell", "/etc/environment", "systemd manager"
+ASIDE = ("apt", "Docker client", "Docker daemon")
+"""Programs with a proxy of their own, shown beside what is judged."""
 VARIABLE = re.compile(r"(?:export\s+)?((?:https?|ftp|all|no)_proxy)=(.*)", re.IGNORECASE)
 
 # Reads NAME=VALUE lines, keeps the proxy variables, strikes out what stands before an @, and says where it looked.
 # Mostly there are none, which the shell sees by itself in `told`: no process is started for that.
 HELPERS = r"""
-told() { case $2 in *_[Pp][Rr][Oo][Xx][Yy]=*) printf '%s\n' "$2" | keep "$1" ;; *) printf '%s\t.\n' "$1" ;; esac; }
+has() { case $1 in *_[Pp][Rr][Oo][Xx][Yy]=*) ;; *) return 1 ;; esac; }
+told() { if has "$2"; then printf '%s\n' "$2" | keep "$1"; else printf '%s\t.\n' "$1"; fi; }
 keep() { grep -iE '^ *(export +)?"?(https?|ftp|all|no)_proxy=' |
   sed -e 's/^ *//' -e "s/=[$]'/='/" -e 's/"//g' -e "s/'//g" -e 's#=\([A-Za-z0-9+.-]*://\)\{0,1\}.*@#=\1***@#' |
   while read -r l; do printf '%s\t%s\n' "$1" "$l"; done; printf '%s\t.\n' "$1"; }
 lost() { printf '%s\t!%s\n' "$1" "$2"; }
 lines() { tr '\n\000' ' \n'; }
+from() {
+  p=$1; shift
+  for f do
+    if [ -f "$f" ] && [ -r "$f" ]; then
+      grep -niE '^[^#]*(https?|ftp|all|no)_proxy=' "$f" | head -n 20 |
+        sed -nE 's/^([0-9]+):[^#]*(([Hh][Tt][Tt]|[Ff][Tt]|[AaNn])[A-Za-z]*_[Pp][Rr][Oo][Xx][Yy])=.*/\1:\2/p' |
+        while read -r l; do printf '%s\t@%s:%s\n' "$p" "$f" "$l"; done
+    fi
+  done
+}
 """
 
 # A login over SSH has its environment from PAM already; elsewhere a new one is made, so that ours does not count.
@@ -47,7 +61,8 @@ case "${SHELL:-/bin/sh}" in
   else e=$(env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
     timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null); fi
   s=$?
-  if [ "$s" = 0 ]; then told 'login shell' "$e"
+  if [ "$s" = 0 ]; then told 'login shell' "$e"; if has "$e"; then from 'login shell' /etc/profile /etc/profile.d/*.sh \
+    /etc/bash.bashrc ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc; fi
   else lost 'login shell' "${SHELL:-/bin/sh} -l ended with $s"; fi ;;
 esac
 if [ ! -e /etc/environment ]; then printf '/etc/environment\t.\n'
@@ -55,7 +70,51 @@ elif [ -r /etc/environment ]; then told /etc/environment "$(cat /etc/environment
 else lost /etc/environment 'not permitted'; fi
 if ! [ -d /run/systemd/system ]; then printf 'systemd manager\t-\n'  # another init: there is none
 elif e=$(systemctl show-environment 2>&1); then told 'systemd manager' "$e"
+  if has "$e"; then from 'systemd manager' /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf; fi
 else lost 'systemd manager' "systemctl show-environment ended with $?"; fi
+"""
+
+# One connect to each proxy that is set, where python3 is there: a dead one refuses in the server's stead.
+TRY = r"""
+try() {
+  p=$(printf '%s\n' "$1" | grep -iE '(https?|all)_proxy=' |
+    sed -nE 's#^[^=]*=(http://)?(\*\*\*@)?([A-Za-z0-9._-]+):([0-9]{1,5})/?$#\3:\4#p' | sort -u | head -n 4)
+  if [ "$p" ] && command -v python3 >/dev/null 2>&1; then timeout 6 python3 -ISc "$TRIED" $p; fi
+}
+"""
+TRIED = r"""
+import errno, socket, sys, threading
+def one(place):
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 4).close()
+        word = "ok"
+    except socket.gaierror:
+        word = "no address"
+    except socket.timeout:
+        word = "ETIMEDOUT"
+    except (OSError, OverflowError) as error:
+        word = errno.errorcode.get(getattr(error, "errno", 0), "no connection")
+    sys.stdout.write("%s\t=%s\n" % (place, word))
+threads = [threading.Thread(target=one, args=(place,)) for place in sys.argv[1:]]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+# Programs with a setting of their own; where there is none, nothing is printed.
+OWN = r"""
+own() { e=$(cat); if has "$e"; then told "$1" "$e"; fi; }
+if grep -qis 'proxy' /etc/apt/apt.conf /etc/apt/apt.conf.d/*; then
+  apt-config dump 2>/dev/null | sed -nE 's/^Acquire::(http|https|ftp)::Proxy "(.*)";$/\1_proxy=\2/p' | own apt
+fi
+if [ -r ~/.docker/config.json ]; then
+  grep -oE '"(http|https|ftp|all|no)Proxy" *: *"[^"]*"' ~/.docker/config.json |
+    sed -E 's/^"([a-z]+)Proxy" *: *"(.*)"$/\1_proxy=\2/' | own 'Docker client'
+fi
+if [ -r /etc/docker/daemon.json ]; then
+  grep -oE '"(http|https|no)-proxy" *: *"[^"]*"' /etc/docker/daemon.json |
+    sed -E 's/^"([a-z]+)-proxy" *: *"(.*)"$/\1_proxy=\2/' | own 'Docker daemon'
+fi
 """
 
 # A unit's environment: of its main process where the login may read it, else what its unit file sets. The processes of
@@ -76,8 +135,11 @@ units() {
   m=$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)
   for u do
     p=$(main "$u" "$m")
-    case $p in ''|0|*[!0-9]*) unit "$u" ;;
-    *) if v=$(environ "$p" 2>/dev/null) && [ "$v" ]; then told "unit $u" "$v"; else unit "$u"; fi ;; esac
+    case $p in ''|0|*[!0-9]*) v= ;; *) v=$(environ "$p" 2>/dev/null) ;; esac
+    # A program that writes its title over its environment, as nginx does, leaves no PATH, which systemd always sets.
+    case $v in *PATH=*) told "unit $u" "$v" ;; *) unit "$u" ;; esac
+    if has "$v"; then from "unit $u" $(systemctl show --no-pager -p FragmentPath -p DropInPaths -p EnvironmentFiles \
+      -- "$u" 2>/dev/null | sed -e 's/^[A-Za-z]*=//' -e 's/ (ignore_errors=.*//'); fi
   done
 }
 unit() {
@@ -86,10 +148,11 @@ unit() {
   b=$(printf '%s\n' "$e" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=\(.*\))$/\2 \1/p' | while read -r i f; do
     [ ! -e "$f" ] || [ -r "$f" ] || echo "$f"; done)
   if [ "$b" ]; then lost "unit $1" "not permitted: $b"; return; fi
-  told "unit $1" "$(
+  v=$(
     printf '%s\n' "$e" | sed -n 's/^Environment=//p' | sed 's/ \("\{0,1\}[A-Za-z_][A-Za-z0-9_]*=\)/\n\1/g'
     printf '%s\n' "$e" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=.*)$/\1/p' |
-      while read -r f; do cat "$f" 2>/dev/null; done)"
+      while read -r f; do cat "$f" 2>/dev/null; done)
+  told "unit $1" "$v"
 }
 """
 
@@ -101,6 +164,16 @@ class Setting:
     variable: str  # as it stands there, upper or lower case
     value: str  # without credentials
     line: str
+    connect: str = ""  # what a connect to that proxy gave: ok, or errno's name; empty where it was not tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A line of a file of a place that sets a proxy variable."""
+
+    file: str
+    number: int
+    variable: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,33 +182,60 @@ class Place:
 
     name: str  # `login shell`, `/etc/environment`, `unit nginx.service`, …
     settings: tuple[Setting, ...] | Missing
+    files: tuple[Origin, ...] = ()  # where it may come from; of a place that sets none: empty
+
+    @property
+    def aside(self) -> bool:
+        """Is it one program's own setting, which no item judges?"""
+        return self.name in ASIDE
 
 
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks for the proxy variables of the login, the machine and these units?"""
     units = " ".join(shlex.quote(suffixed(unit)) for unit in asked)
-    return f"{HELPERS}{PLACES}{UNIT}units {units}; true" if asked else f"{HELPERS}{PLACES}true"
+    asking = f"units {units}" if asked else ":"
+    tried = f"TRIED={shlex.quote(TRIED)}"
+    return (
+        f"{HELPERS}{TRY}{UNIT if asked else ''}{tried}\nall() {{\n{PLACES}{OWN}{asking}\n}}\n"
+        'r=$(all); printf \'%s\\n\' "$r"; if has "$r"; then try "$r"; fi; true'
+    )
 
 
 def parse(frame: Frame) -> Mapping[str, Place]:
     """Which proxy variables are set? By place. Without the places that every host has nothing was looked at."""
     if frame.status != 0:
         raise Unreadable(failed(frame, SOURCE, SECONDS))
+    rows = [(name, words) for name, tab, words in (line.partition("\t") for line in frame.text.split("\n")) if tab]
+    absent = {name for name, words in rows if words == "-"}
+    tried = {name: words[1:] for name, words in rows if words.startswith("=")}
     settings: dict[str, list[Setting]] = {}
+    files: dict[str, list[Origin]] = {}
+    for name, words in rows:
+        if words.startswith("@"):
+            files.setdefault(name, []).append(_origin(words[1:]))
+        elif found := VARIABLE.fullmatch(words.strip()):
+            settings.setdefault(name, []).append(_setting(found, words.strip(), tried))
     places: dict[str, Place] = {}
-    absent: set[str] = set()
-    for line in frame.text.split("\n"):
-        name, separator, words = line.partition("\t")
-        if not separator:
-            continue
-        if words == "-":
-            absent.add(name)
-        elif words == ".":
-            places[name] = Place(name=name, settings=tuple(settings.get(name, ())))
+    for name, words in rows:
+        if words == ".":
+            found_here, told = tuple(settings.get(name, ())), tuple(files.get(name, ()))
+            places[name] = Place(name=name, settings=found_here, files=told)
         elif words.startswith("!"):
             places[name] = Place(name=name, settings=Missing(f"proxy variables of {name}: {words[1:]}"))
-        elif found := VARIABLE.fullmatch(words.strip()):
-            settings.setdefault(name, []).append(Setting(variable=found[1], value=found[2].strip(), line=words.strip()))
     if not {LOGIN, ETC, MANAGER} <= places.keys() | absent:
         raise Unreadable(f"{SOURCE}: cut short")
     return places
+
+
+def _setting(found: re.Match[str], line: str, tried: Mapping[str, str]) -> Setting:
+    value = found[2].strip()
+    place = re.split(r"[@/]", value.rstrip("/"))[-1]
+    return Setting(variable=found[1], value=value, line=line, connect=tried.get(place, ""))
+
+
+def _origin(words: str) -> Origin:
+    rest, _, variable = words.rpartition(":")
+    file, _, number = rest.rpartition(":")
+    if not number.isascii() or not number.isdigit() or len(number) > 9:  # noqa: PLR2004 - no line is further down
+        raise Unreadable(f"{SOURCE}: not understood: {words[:120]!r}")
+    return Origin(file=file, number=int(number), variable=variable)

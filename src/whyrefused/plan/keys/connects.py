@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.inventory.expect import ProxySettings, destination
-from whyrefused.plan import ends
+from whyrefused.inventory.expect import destination
+from whyrefused.plan import ends, way
 from whyrefused.plan.items import Item, LaterItem, number_of
 from whyrefused.plan.who import at, behind, dialled, forward_of, is_literal, members
 from whyrefused.probes import dials
@@ -14,7 +15,7 @@ from whyrefused.probes import dials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from whyrefused.inventory.expect import Connect, Proxy
+    from whyrefused.inventory.expect import Connect
     from whyrefused.plan.items import Question
     from whyrefused.records import Host, Inventory
 
@@ -31,7 +32,11 @@ class PathItem(Item):
     forward: str | None = None  # key in the router's `forwards`
     who: str = ""  # `unit:NAME` or `user:NAME`; empty: the login user
     scheme: str | None = None  # of a URL
-    proxy: str = ""  # URL of the declared proxy on this way; empty: none
+    proxy: str = ""  # URL of the declared proxy on this way, without credentials; empty: none
+    proxy_port: int = 0
+    proxy_host: str = ""  # name or address in that URL
+    proxy_credentials: bool = False  # does the declared URL hold some? They are never sent
+    via: str | None = None  # inventory host that is the proxy; None where it is not in the inventory
     declared_by: str = "clients"  # or `connects`
 
     @property
@@ -42,7 +47,14 @@ class PathItem(Item):
     @property
     def dial(self) -> str:
         """How is it named among what its client dials?"""
-        return dials.key(self.destination, self.port, self.who, self.proxy)
+        # A proxy carries http as it is, and opens a tunnel for all else (RFC 9110, 9.3.6).
+        how = f"{'HEAD' if self.scheme == 'http' else 'CONNECT'}+{self.proxy}" if self.proxy else ""
+        return dials.key(self.destination, self.port, self.who, how)
+
+    @property
+    def beyond(self) -> str:
+        """How is the proxy's own connection to the server named among what the proxy dials?"""
+        return dials.key(self.destination, self.port)
 
 
 def items(inventory: Inventory, client: Host) -> Iterator[Item]:
@@ -78,38 +90,52 @@ def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
     key = f"{inside}/tcp"
     known = server is not None and key in inventory.hosts[server].expect.ports
     who = f" as {connect.as_}" if connect.as_ else ""
+    proxy = way.declared(connect.proxy or client.expect.proxy, scheme, target)
     return PathItem(
         host=client.name, check="connects", subject=f"{connect.to}{who}",
         wanted=f"{client.name} connects to {connect.to}{who}",
         server=server, destination=target, port=port, server_port=key if known else None,
         router=forward[0] if forward else None, forward=forward[1] if forward else None, who=connect.as_ or "",
-        scheme=scheme, proxy=_proxy(connect.proxy or client.expect.proxy, scheme, target), declared_by="connects",
+        scheme=scheme, declared_by="connects", via=_via(inventory, client, proxy.host) if proxy else None,
+        proxy=proxy.url if proxy else "", proxy_host=proxy.host if proxy else "",
+        proxy_port=(proxy.port or 0) if proxy else 0, proxy_credentials=bool(proxy and proxy.credentials),
     )  # fmt: skip
+
+
+def _via(inventory: Inventory, client: Host, proxy: str) -> str | None:
+    """Which host is the proxy? Loopback is the client itself."""
+    if proxy == "localhost" or (is_literal(proxy) and ipaddress.ip_address(proxy).is_loopback):
+        return client.name
+    return _name(at(inventory, client, proxy))
 
 
 def _name(host: Host | None) -> str | None:
     return host.name if host else None
 
 
-def _proxy(proxy: Proxy | None, scheme: str | None, target: str) -> str:
-    """Which declared proxy stands on this way? It carries http and https; `no_proxy` spares names and domains."""
-    if not isinstance(proxy, ProxySettings) or scheme not in {"http", "https"}:
-        return ""
-    value = (proxy.https if scheme == "https" else proxy.http) or proxy.all
-    spared = any(target == name.lstrip(".") or target.endswith("." + name.lstrip(".")) for name in proxy.no_proxy or ())
-    return value if value and value != "none" and not spared else ""
-
-
 def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Question]:
     """What becomes of it, and what do both ends say?"""
     if isinstance(item, LaterItem):
         return
-    if not item.proxy:
-        yield item.host, "dials", item.dial
+    yield item.host, "dials", item.dial
     yield from ends.client(item.host)
     if item.unit:
         yield item.host, "units", item.unit
-    if not is_literal(item.destination):
-        yield item.host, "names", item.destination
+    yield from _names(item.host, item.proxy_host or item.destination)
     if item.server:
         yield from ends.server(inventory, item.server)
+    if item.proxy:
+        yield from _proxy(inventory, item)
+
+
+def _names(host: str, name: str) -> Iterator[Question]:
+    if not is_literal(name):
+        yield host, "names", name
+
+
+def _proxy(inventory: Inventory, item: PathItem) -> Iterator[Question]:
+    """Why would the proxy not answer, or its own way to the server fail?"""
+    if item.via:
+        yield from ends.server(inventory, item.via)
+        yield item.via, "dials", item.beyond
+        yield from _names(item.via, item.destination)

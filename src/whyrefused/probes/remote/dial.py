@@ -1,6 +1,6 @@
 """Dial every path of the arguments at once and print what the kernel said. Runs on the host, Python 3.4+.
 
-A path is HOST PORT, or HOST PORT WHO PROXY.
+A path is HOST PORT, or HOST PORT WHO PROXY; PROXY is METHOD+URL, the method with which the proxy is asked.
 """
 
 import errno
@@ -14,6 +14,7 @@ import time
 
 PATIENCE = float(sys.argv[1])  # seconds for one TCP connect
 NAMES = 12.0  # seconds for a name; a dead resolver costs glibc 5 s a try, twice
+ANSWER = PATIENCE + 4  # seconds for a proxy's answer: it makes a connection of its own before
 LINGER = 0.3  # seconds in which a server that will not serve closes or resets what it accepted
 TOGETHER = threading.Semaphore(64)
 PRINT = threading.Lock()
@@ -80,7 +81,7 @@ def after(s):
         return errno.errorcode.get(error.errno, str(error.errno))
 
 
-def connect(family, address):
+def connect(family, address, then=after):
     s = socket.socket(family, socket.SOCK_STREAM)
     start = time.monotonic()
     source = icmp = "-"
@@ -99,7 +100,7 @@ def connect(family, address):
         elif code:
             icmp = queued(s)[1]
         took = since(start)
-        return errno.errorcode.get(code, str(code)) if code else after(s), took, source, icmp
+        return errno.errorcode.get(code, str(code)) if code else then(s), took, source, icmp
     except OSError as error:
         return errno.errorcode.get(error.errno, str(error.errno)), since(start), source, icmp
     finally:
@@ -209,27 +210,120 @@ def become(who):
     return wanted[0], wanted[1], group, ",".join(words) or "-"
 
 
-def path(key):
-    host, port, _, proxy = [*key.split(" "), "-", "-"][:4]
-    if proxy != "-":
-        row(key, "unable", "not dialled")
-        row(key, "end")
+def printable(text, most):
+    return "".join(c if " " <= c <= "~" else " " for c in text[:most]).strip() or "-"
+
+
+def answer(s, start):
+    """The head of what came back: status line and headers, or CLOSED, SILENT or errno without a line."""
+    head = b""
+    while b"\n\r\n" not in head and b"\n\n" not in head and len(head) < 16384:
+        left = ANSWER - (time.monotonic() - start)
+        s.settimeout(max(left, 0.01))
+        try:
+            more = s.recv(4096)
+        except socket.timeout:
+            return "SILENT" if b"\n" not in head else head.decode("latin-1")
+        except OSError as error:
+            return head.decode("latin-1") or errno.errorcode.get(error.errno, str(error.errno))
+        if not more:
+            return head.decode("latin-1") or "CLOSED"
+        head += more
+    return head.decode("latin-1")
+
+
+def marks(head):
+    """The headers by which a proxy's own answer is known from one that it hands on."""
+    told = ("server:", "via:", "x-squid-error:", "proxy-status:", "proxy-authenticate:")
+    lines = [line for line in head.splitlines()[1:40] if line.lower().startswith(told)]
+    # Of a challenge only the scheme: what follows is the proxy's business.
+    return "; ".join(line.split("realm")[0].strip() for line in lines)
+
+
+def ask(s, method, host, port):
+    """What the proxy answers when it is asked for this: milliseconds, what became of the tunnel, marks, status line."""
+    start = time.monotonic()
+    name = "[%s]" % host if ":" in host else host
+    place = name if method == "HEAD" and port == "80" else "%s:%s" % (name, port)
+    target = "http://%s/" % place if method == "HEAD" else place
+    close = "Connection: close\r\n" if method == "HEAD" else ""
+    text = "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: whyrefused\r\n%s\r\n" % (method, target, place, close)
+    try:
+        s.settimeout(ANSWER)
+        s.sendall(text.encode("ascii"))
+        head = answer(s, start)
+    except OSError as error:
+        head = errno.errorcode.get(error.errno, str(error.errno))
+    took = since(start)
+    line = (head.splitlines() or [""])[0]
+    tunnel = "-"
+    if method == "CONNECT" and line.startswith("HTTP/") and line[8:].lstrip().startswith("2"):
+        s.setblocking(False)
+        tunnel = after(s)
+    return took, tunnel, printable(marks(head), 300), printable(line, 200)
+
+
+def through(key, host, port, proxy):
+    """Dial the proxy, and ask it for the way to HOST PORT."""
+    method, _, url = proxy.partition("+")
+    scheme, _, place = url.partition("://")
+    if scheme != "http":
+        row(key, "unable", "not dialled through %s proxy" % ("an https" if scheme == "https" else "a " + scheme))
         return
+    name, _, number = place.rpartition(":")
+    if not number.isdigit():
+        row(key, "unable", "not dialled: the declared proxy has no port, and programs differ in theirs")
+        return
+
+    def asking(method):
+        def then(s):
+            said.append((method, *ask(s, method, host, port)))
+            return "ok"
+
+        return then
+
+    for family, address in addresses(key, name.strip("[]"), number):
+        said = []
+        with TOGETHER:
+            code, took, source, icmp = connect(family, address, asking(method))
+            if said and method == "HEAD" and said[0][4].split(" ")[1:2] > ["5"]:
+                # A gateway behind the proxy answers so too; to a CONNECT only the proxy itself does.
+                connect(family, address, asking("CONNECT"))
+        row(key, "try", address[0], code, took, source, icmp)
+        for words in said:
+            row(key, "answer", *words)
+        if code == "ok":
+            return
+
+
+def addresses(key, host, port):
+    """The addresses of a name, in the order a program gets them; none, and a row, where it has none."""
     start = time.monotonic()
     try:
         found = socket.getaddrinfo(host, int(port), 0, socket.SOCK_STREAM)
     except socket.gaierror as error:
         names = [n for n in dir(socket) if n.startswith("EAI_") and getattr(socket, n) == error.errno]
         row(key, "name", names[0] if names else error.errno, since(start))
-        row(key, "end")
-        return
-    for family, _, _, _, address in found:
+        return []
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def path(key):
+    host, port, _, proxy = [*key.split(" "), "-", "-"][:4]
+    if proxy != "-":
+        through(key, host, port, proxy)
+    else:
+        direct(key, host, port)
+    row(key, "end")
+
+
+def direct(key, host, port):
+    for family, address in addresses(key, host, port):
         with TOGETHER:
             code, took, source, icmp = connect(family, address)
         row(key, "try", address[0], code, took, source, icmp)
         if code == "ok":
             break
-    row(key, "end")
 
 
 def all_of(keys):
@@ -239,7 +333,7 @@ def all_of(keys):
         thread.daemon = True
         thread.start()
         threads.append(thread)
-    limit = time.monotonic() + NAMES + 2 * PATIENCE
+    limit = time.monotonic() + NAMES + 2 * PATIENCE + ANSWER
     for thread in threads:
         thread.join(max(0.0, limit - time.monotonic()))
 

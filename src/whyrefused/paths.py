@@ -1,0 +1,40 @@
+"""What did a host say when a path was dialled from it? Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from whyrefused.evidence import looked
+from whyrefused.records import Missing
+
+if TYPE_CHECKING:
+    from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.plan.keys.connects import PathItem
+    from whyrefused.probes.dials import Dial
+    from whyrefused.records import Line
+
+
+def lines(host: HostEvidence, item: PathItem, dial: Dial) -> tuple[Line, ...]:
+    """Which lines of evidence are these? Those of a proxy on the way say that it is one."""
+    if not item.proxy:
+        source = f"connect({item.destination}:{item.port})"
+        return tuple(host.line(source, line) for line in dial.lines)
+    dialled = tuple(host.line(f"connect({item.proxy_host}:{item.proxy_port}), the proxy", line) for line in dial.lines)
+    said = (
+        host.line(f"{one.method} {item.destination}:{item.port} through {item.proxy}", one.said) for one in dial.answers
+    )
+    return (*dialled, *said)
+
+
+def beyond(evidence: Evidence, item: PathItem) -> Dial | None:
+    """What became of the proxy's own connection to the server, dialled by its host? None where that was not asked."""
+    if not item.via:
+        return None
+    dial: Dial | Missing = looked(lambda: evidence[item.via or ""].dial(item.beyond))
+    return None if isinstance(dial, Missing) or dial.unable else dial
+
+
+def fails_beyond(evidence: Evidence, item: PathItem) -> bool:
+    """Is it shown that the proxy's host cannot connect to the server?"""
+    dial = beyond(evidence, item)
+    return dial is not None and dial.symptom != "connected"
