@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whyrefused.addresses import V4
 from whyrefused.probes import whole
 from whyrefused.probes.units import suffixed
 
@@ -128,7 +129,8 @@ def of_table(host: HostEvidence) -> Reached | None:
 def of_local_ports(host: HostEvidence, address: Address, port: int) -> Reached | None:
     """Are all local ports taken, towards this address and port or at all?
 
-    Of an odd number the kernel leaves one out (__inet_hash_connect in net/ipv4/inet_hashtables.c).
+    Of an odd number the kernel leaves one out (__inet_hash_connect in net/ipv4/inet_hashtables.c). Over IPv6 the same
+    error may mean that there is no address to dial from: then only ports towards this very peer count.
     """
     kernel = host.kernel
     low, high = (kernel.number(RANGE, at) for at in (0, 1))
@@ -136,7 +138,8 @@ def of_local_ports(host: HostEvidence, address: Address, port: int) -> Reached |
     if low is None or high is None or not low <= high < PORTS:
         return None
     usable = len(set(range(low, high + 1)) - _ports(reserved))
-    towards, any_ = kernel.local.get(f"{address} {port}", 0), kernel.local.get("*", 0)
+    towards = kernel.local.get(f"{address} {port}", 0)
+    any_ = kernel.local.get("*", 0) if address.version == V4 else 0
     need = usable - 1 if (high - low) % 2 == 0 and usable > 1 else usable
     held, peer = (towards, f"{address}:{port}") if towards >= need else (any_, "*")
     if held < need:
@@ -152,6 +155,7 @@ def of_local_ports(host: HostEvidence, address: Address, port: int) -> Reached |
         ),
         fix=(
             f"ss -tanp dst {address} | less",
+            *(("sysctl -w net.ipv4.ip_local_reserved_ports=",) if reserved else ()),
             'sysctl -w net.ipv4.ip_local_port_range="1024 65535"',
             "let its programs keep and share their connections (keep-alive, a pool)",
         ),
