@@ -137,7 +137,7 @@ def of_local_ports(host: HostEvidence, address: Address, port: int) -> Reached |
     reserved = kernel.values.get(RESERVED, "")
     if low is None or high is None or not low <= high < PORTS:
         return None
-    usable = len(set(range(low, high + 1)) - _ports(reserved))
+    usable = _usable(low, high, reserved)
     towards = kernel.local.get(f"{address} {port}", 0)
     any_ = kernel.local.get("*", 0) if address.version == V4 else 0
     need = usable - 1 if (high - low) % 2 == 0 and usable > 1 else usable
@@ -163,15 +163,19 @@ def of_local_ports(host: HostEvidence, address: Address, port: int) -> Reached |
     )
 
 
-def _ports(words: str) -> set[int]:
-    """Which ports are meant by `1-3,7`?"""
-    found: set[int] = set()
-    for part in words.split(","):
+def _usable(low: int, high: int, reserved: str) -> int:
+    """How many ports of a range are not reserved, as `1-3,7`?"""
+    spans: list[tuple[int, int]] = []
+    for part in reserved.split(","):
         first, _, last = part.strip().partition("-")
-        low, high = whole(first), whole(last or first)
-        if low is not None and high is not None:
-            found |= set(range(low, min(high, PORTS) + 1))
-    return found
+        start, end = whole(first), whole(last or first)
+        if start is not None and end is not None:
+            spans.append((max(start, low), min(end, high)))
+    usable, free = high - low + 1, low
+    for start, end in sorted(spans):
+        usable -= max(0, end - max(start, free) + 1)
+        free = max(free, end + 1)
+    return usable
 
 
 def standstill(host: HostEvidence, unit: str) -> tuple[str, str, tuple[Line, ...]]:

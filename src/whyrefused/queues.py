@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused import addresses
+from whyrefused.probes.queues import key
 from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook
 
@@ -91,13 +92,10 @@ def of(host: HostEvidence, listener: Listener) -> Watched:
     """How full is the accept queue of this listener? Of several sockets that share a port, the fullest decides."""
     looks, lines = [], []
     for look in host.queues:
-        same = [
-            one for one in look.queues
-            if (one.address, one.port, one.device) == (listener.address, listener.port, listener.device)
-        ]  # fmt: skip
-        if not same:
+        found = look.queues.get(key(listener.address, listener.port, listener.device))
+        if found is None:
             raise CouldNotLook(f"{host.name}: the queue of {listener.address}:{listener.port} is not told")
-        looks.append(min(same, key=lambda one: one.free))
+        looks.append(found)
         lines.append(host.line(SS, looks[-1].line))
     overflows = [look.counters["TcpExtListenOverflows"] for look in host.queues]
     counted = [line for look in host.queues for line in look.lines if line.startswith("TcpExtListenOverflows ")]

@@ -74,10 +74,15 @@ class Queue:
 class Look:
     """All queues at one moment."""
 
-    queues: tuple[Queue, ...]
+    queues: Mapping[str, Queue]  # by `key`; of several sockets that share a port (SO_REUSEPORT) the fullest
     half_open: Mapping[str, int]  # by ADDRESS:PORT as ss prints it
     counters: Mapping[str, int]  # by name, as of nstat(8)
     lines: tuple[str, ...]  # of the counters and of half-open connections
+
+
+def key(address: Address, port: int, device: str) -> str:
+    """How is a socket named among the queues?"""
+    return f"{address}%{device} {port}" if device else f"{address} {port}"
 
 
 def fragment(_asked: tuple[str, ...]) -> str:
@@ -108,13 +113,15 @@ def _parts(text: str) -> list[list[str]]:
 
 
 def _look(rows: list[str]) -> Look:
-    queues: list[Queue] = []
+    queues: dict[str, Queue] = {}
     counters: dict[str, int] = {}
     half_open: dict[str, int] = {}
     for at, line in enumerate(rows):
         match line.split():
             case ["LISTEN", queued, backlog, local, _, *rest]:
-                queues.append(_queue(line, local, (queued, backlog), rest or rows[at + 1 : at + 2]))
+                queue = _queue(line, local, (queued, backlog), rest or rows[at + 1 : at + 2])
+                name = key(queue.address, queue.port, queue.device)
+                queues[name] = min(queues.get(name, queue), queue, key=lambda one: one.free)
             case ["SYN-RECV", count, local] if (number := whole(count)) is not None:
                 half_open[local] = number
             case [name, count] if name.startswith("TcpExt") and (number := whole(count)) is not None:
@@ -126,7 +133,7 @@ def _look(rows: list[str]) -> Look:
     if "TcpExtListenOverflows" not in counters:
         raise Unreadable(f"{SOURCE}: /proc/net/netstat could not be read")
     told = tuple(line for line in rows if line.startswith(("TcpExt", "SYN-RECV")))
-    return Look(queues=tuple(queues), half_open=half_open, counters=counters, lines=told)
+    return Look(queues=queues, half_open=half_open, counters=counters, lines=told)
 
 
 def _queue(line: str, local: str, sizes: tuple[str, str], rest: list[str]) -> Queue:
