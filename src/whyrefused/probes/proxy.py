@@ -44,9 +44,10 @@ from() {
   p=$1; shift
   for f do
     if [ -f "$f" ] && [ -r "$f" ]; then
-      grep -niE '^[^#]*(https?|ftp|all|no)_proxy=' "$f" | head -n 20 |
-        sed -nE 's/^([0-9]+):[^#]*(([Hh][Tt][Tt]|[Ff][Tt]|[AaNn])[A-Za-z]*_[Pp][Rr][Oo][Xx][Yy])=.*/\1:\2/p' |
-        while read -r l; do printf '%s\t@%s:%s\n' "$p" "$f" "$l"; done
+      grep -niE '^[^#]*(https?|ftp|all|no)_proxy=' "$f" | grep -oiE '^[0-9]+:|(https?|ftp|all|no)_proxy=' |
+        head -n 40 | while read -r l; do
+          case $l in *:) n=$l ;; *) printf '%s\t@%s:%s%s\n' "$p" "$f" "$n" "${l%=}" ;; esac
+        done
     fi
   done
 }
