@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.keys.forwards import ForwardItem
 from whyrefused.plan.keys.headroom import HeadroomItem
 from whyrefused.plan.keys.ports import PortItem
 from whyrefused.plan.keys.proxy import ProxyItem, WayItem
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.plan.items import Item
-    from whyrefused.probes.dials import Dial
+    from whyrefused.probes.dials import Dial, Try
     from whyrefused.records import Line, Seen
 
 __all__ = [
     "Case",
     "FirewallItem",
+    "ForwardItem",
     "HeadroomItem",
     "NameItem",
     "PathItem",
@@ -59,6 +61,14 @@ class Through:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What the server sees of a connection that a router hands on."""
+
+    source: str
+    address: Address  # of the server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One failed item."""
 
@@ -75,6 +85,9 @@ class Case:
     answers: tuple[Address, ...] = ()  # declared of the name that a path dials
     others: frozenset[Address] = frozenset()  # addresses that are other hosts' in the inventory
     through: Through | None = None  # of a path on which a proxy is declared
+    forward: ForwardItem | None = None  # the declared port forward that it leads through
+    arrival: Arrival | None = None  # at the server behind that; None where it is not seen to lead there
+    relayed: bool = False  # a program on the router takes it, and asks whom it is configured to
 
     @property
     def dial(self) -> Dial | None:
@@ -83,8 +96,28 @@ class Case:
 
     @property
     def dialled(self) -> Address | None:
-        """Which address did the client end at? None of other items, or where its name had none."""
+        """Which address did the client end at? Of a forward, the one behind it. None where a name had none."""
+        if self.arrival:
+            return self.arrival.address
         return self.dial.last.address if self.dial and self.dial.last else None
+
+    @property
+    def source(self) -> str:
+        """From which address does the server see it come? Empty where the client got none."""
+        if self.arrival:
+            return self.arrival.source
+        return self.dial.last.source if self.dial and self.dial.last else ""
+
+    def met(self, one: Try) -> Arrival:
+        """From where to which address does the server see this try come?"""
+        if self.arrival and self.dial and one is self.dial.last:
+            return self.arrival
+        return Arrival(source=one.source, address=one.address)
+
+    @property
+    def router(self) -> str | None:
+        """Which host forwards it?"""
+        return self.forward.host if self.forward else None
 
     @property
     def key(self) -> str:

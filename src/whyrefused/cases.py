@@ -7,20 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused import daemons, paths
-from whyrefused.case import Case, Part, Through
+from whyrefused.case import Arrival, Case, Part, Through
 from whyrefused.evidence import looked
+from whyrefused.nat import translation
 from whyrefused.plan.items import number_of
+from whyrefused.plan.keys import forwards
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.keys.forwards import ForwardItem
 from whyrefused.plan.keys.headroom import HeadroomItem
 from whyrefused.plan.keys.ports import PortItem
 from whyrefused.plan.keys.ports import items as port_items
 from whyrefused.plan.keys.proxy import ProxyItem, WayItem
 from whyrefused.plan.keys.resolves import NameItem
 from whyrefused.plan.keys.services import ServiceItem
-from whyrefused.plan.who import is_literal
+from whyrefused.plan.who import at, is_literal
 from whyrefused.probes.units import suffixed
-from whyrefused.records import Missing, Seen
+from whyrefused.records import CouldNotLook, Missing, Seen
 
 if TYPE_CHECKING:
     from whyrefused.addresses import Address
@@ -42,7 +45,11 @@ def case_of(inventory: Inventory, item: Item, seen: Seen, evidence: Evidence) ->
             key = f"{item.port}/{item.protocol}"
             return _of_port(item, seen, inventory.hosts[item.host], key, None)
         case PathItem():
-            return _through(inventory, item, seen, evidence) if item.proxy else _of_path(inventory, item, seen)
+            if item.proxy:
+                return _through(inventory, item, seen, evidence)
+            return _of_path(inventory, item, seen, evidence)
+        case ForwardItem():
+            return _of_forward(inventory, translation.located(evidence, item), seen)
         case HeadroomItem():
             return replace(_of_port(item, seen, None, None, None), server=item.host)
         case NameItem() | ProxyItem() | WayItem():
@@ -50,7 +57,11 @@ def case_of(inventory: Inventory, item: Item, seen: Seen, evidence: Evidence) ->
     return None
 
 
-def _of_path(inventory: Inventory, item: PathItem, seen: Seen) -> Case:
+def _of_path(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence) -> Case:
+    named = at(inventory, inventory.hosts[item.host], item.destination)
+    router = item.router if named else _forwarder(inventory, item, seen, evidence)
+    if router:
+        return _forwarded(inventory, router, item, seen, evidence)
     server = inventory.hosts.get(item.server or "") or _at(inventory, seen)
     case = _of_port(item, seen, server, item.server_port or f"{item.port}/tcp", None)
     return replace(case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server))
@@ -63,7 +74,7 @@ def _through(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidenc
     reaches = None if beyond is None else beyond.symptom == "connected"
     part: Part = "at"
     if dial.outcome is None or dial.barred or _misled(item, dial, evidence):
-        part, case = "to", _of_path(inventory, _to_proxy(inventory, item), seen)
+        part, case = "to", _of_path(inventory, _to_proxy(inventory, item), seen, evidence)
     elif not dial.passes_on or reaches:
         case = _of_port(_to_proxy(inventory, item), seen, None, None, None)
     elif beyond is None:
@@ -94,7 +105,7 @@ def _from_proxy(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evid
     host = evidence[item.via or ""]
     own = replace(item, host=host.name, who="", proxy="")
     lines = (*seen.lines, *paths.lines(host, own, dial))
-    case = _of_path(inventory, own, Seen(value=dial, said=seen.said, lines=lines, symptom=dial.symptom))
+    case = _of_path(inventory, own, Seen(value=dial, said=seen.said, lines=lines, symptom=dial.symptom), evidence)
     declared = _declared_answers(inventory, item, inventory.hosts.get(item.server or ""))
     return replace(case, answers=case.answers or declared)
 
@@ -107,6 +118,70 @@ def _of_server(inventory: Inventory, item: PathItem, seen: Seen) -> Case:
     if server is None or found is None:
         return _of_port(item, seen, None, None, None)
     return _of_port(found, seen, server, found.subject, found.unit)
+
+
+def _forwarder(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence) -> str | None:
+    """Which router has the address that was dialled, and a declared forward of this port?
+
+    It may have more addresses than the inventory knows of.
+    """
+    last, key = seen.value.last, f"{item.port}/tcp"
+    for host in inventory.hosts.values():
+        if last and key in host.expect.forwards and host.name != item.server:
+            own = looked(lambda name=host.name: evidence[name].addresses)
+            if not isinstance(own, Missing) and last.address in {one.address for one in own}:
+                return host.name
+    return None
+
+
+def _forwarded(inventory: Inventory, name: str, item: PathItem, seen: Seen, evidence: Evidence) -> Case:
+    """The path leads through a router: what its name should give is the router's, the rest is the server's."""
+    forward = translation.located(evidence, forwards.of(inventory, inventory.hosts[name], f"{item.port}/tcp"))
+    server = inventory.hosts.get(item.server or forward.server or "")
+    case = _of_port(item, seen, server, f"{forward.target_port}/tcp", None)
+    router = inventory.hosts[name]
+    case = replace(
+        case, answers=_declared_answers(inventory, item, None), others=_others(inventory, router), forward=forward
+    )
+    return _arrived(inventory, case, forward, evidence)
+
+
+def _arrived(inventory: Inventory, case: Case, forward: ForwardItem, evidence: Evidence) -> Case:
+    """What does the server see of it? Nothing is known where the router's rules were not seen to lead there."""
+    last = case.dial.last if case.dial else None
+    if last is None:
+        return case
+    try:
+        found = translation.best(evidence, forward, last.source or "any", (last.address,))
+    except CouldNotLook:
+        return case
+    if found.state == "relayed":
+        return replace(case, relayed=True)
+    if found.state == "no-forward" and forward.program:
+        # The declared program on the router is missed there, not a rule: the router is the server.
+        own = _of_port(case.item, case.seen, inventory.hosts[forward.host], forward.subject, None)
+        return replace(own, answers=case.answers, others=case.others)
+    if found.state != "forwarded" or found.address is None:
+        return case
+    source = str(found.source) if found.source else last.source
+    return replace(case, arrival=Arrival(source=source, address=found.address))
+
+
+def _of_forward(inventory: Inventory, item: ForwardItem, seen: Seen) -> Case:
+    """A forward that leads where it should, but to nobody who answers, is a path of the router's own to the server."""
+    server = inventory.hosts.get(item.server or "")
+    key = f"{item.target_port}/{item.protocol}"
+    way = seen.value.way
+    if item.program and way is not None and way.state == "no-forward":
+        return _of_port(item, seen, inventory.hosts[item.host], item.subject, None)
+    if not seen.value.unanswered:
+        return replace(_of_port(item, seen, server, key, None), forward=item)
+    path = PathItem(
+        host=item.host, check=item.check, subject=item.subject, wanted=item.wanted, server=item.server,
+        destination=item.target, port=item.target_port, server_port=key,
+    )  # fmt: skip
+    case = _of_port(path, replace(seen, value=seen.value.dial), server, key, None)
+    return replace(case, answers=_declared_answers(inventory, path, server), others=_others(inventory, server))
 
 
 def _at(inventory: Inventory, seen: Seen) -> Host | None:

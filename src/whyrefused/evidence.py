@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         processes,
         proxy,
         queues,
+        routes,
         serving,
         trouble,
         units,
@@ -113,6 +114,11 @@ class HostEvidence:
     def serving(self) -> serving.Serving:
         """What may its well-known daemons hold by their own configuration?"""
         return self.get("serving")  # type: ignore[no-any-return]
+
+    @property
+    def routing(self) -> routes.Routing:
+        """Where does it send packets, and does it forward those of others?"""
+        return self.get("routes")  # type: ignore[no-any-return]
 
     @property
     def places(self) -> Mapping[str, proxy.Place]:

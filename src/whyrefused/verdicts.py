@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall
+from whyrefused import firewall, routing
 from whyrefused.addresses import V4, V6, plain
 from whyrefused.probes.dials import SYMPTOMS
 from whyrefused.records import CouldNotLook
@@ -81,7 +81,12 @@ def of_item(evidence: Evidence, item: FirewallItem) -> tuple[Verdict, ...]:
 
 def of_path(server: HostEvidence, source: str, destination: Address, port: int) -> tuple[Verdict, ...]:
     """What do the server's rules do with a TCP connection from this source to this address of it?"""
-    return tuple(_judge(server, source, destination, "tcp", port))
+    return judged(server, source, destination, "tcp", port)
+
+
+def judged(host: HostEvidence, source: str, destination: Address, protocol: str, port: int) -> tuple[Verdict, ...]:
+    """What do the rules of a host do with new connections from these sources to this address of it?"""
+    return tuple(_judge(host, source, destination, protocol, port))
 
 
 def for_listener(host: HostEvidence, listener: Listener) -> tuple[Verdict, ...]:
@@ -206,7 +211,15 @@ def _judge(host: HostEvidence, source: str, destination: Address, protocol: str,
         port=port,
         interface="lo" if source in own else host.interface_of(destination),
         addresses=own,
+        routes=_routes(host),
     )
     part: Part
     for part in firewall.judge_all(host.rules, packet):
         yield Verdict(sources=part.sources, destination=str(destination), port=port, packet=packet, trace=part.trace)
+
+
+def _routes(host: HostEvidence) -> tuple[tuple[str, str], ...]:
+    try:
+        return routing.pairs(host)
+    except CouldNotLook:
+        return ()

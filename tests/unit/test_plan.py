@@ -73,8 +73,8 @@ def test_only_what_is_selected_is_asked() -> None:
     assert {"db1": {"identity", "nft", "iptables", "addresses"}, "app1": {"identity", "addresses"},
             "app2": {"identity", "addresses"}} == of("firewall db1-5432/tcp-allow-app")  # fmt: skip
     load = {"queues", "kernel", "processes"}
-    client = {"identity", "dials", "names", "units", "kernel", "nft", "iptables", "addresses"}
-    assert {"app1": client, "db1": server | load | {"nft", "iptables"}} == of(
+    client = {"identity", "dials", "names", "units", "kernel", "nft", "iptables", "addresses", "routes"}
+    assert {"app1": client, "db1": server | load | {"nft", "iptables", "routes"}} == of(
         "connects app1-db.example.com:5432-as-unit:app.service"
     )
     kernel = {"db1": {"identity", "kernel"}}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields, is_dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def simple(value: Any) -> Any:  # noqa: ANN401 - any probe's records
     if is_dataclass(value):
         found = {each.name: simple(getattr(value, each.name)) for each in fields(value) if each.name not in QUOTED}
         return {name: each for name, each in found.items() if each is not None and each not in ("", [])}
-    if isinstance(value, (IPv4Address, IPv6Address)):
+    if isinstance(value, (IPv4Address, IPv4Network, IPv6Address, IPv6Network)):
         return str(value)
     if isinstance(value, (tuple, list)):
         return [simple(each) for each in value]

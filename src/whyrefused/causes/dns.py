@@ -66,9 +66,10 @@ def _elsewhere(case: Case, tried: set[Address]) -> bool:
 
 def _addresses(case: Case, evidence: Evidence) -> set[Address]:
     """The addresses that the server really has. Raises `CouldNotLook` where it was not asked."""
-    if case.server is None:
+    host = case.router or case.server
+    if host is None:
         raise CouldNotLook("which addresses the name should have is not declared (`resolves:` or `server:`)")
-    return {own.address for own in evidence[case.server].addresses}
+    return {own.address for own in evidence[host].addresses}
 
 
 def _wrong(case: Case, evidence: Evidence, name: str, right: tuple[Address, ...]) -> Ruling:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from whyrefused import firewall, refuser, sandbox, verdicts
 from whyrefused.case import FirewallItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
+from whyrefused.nat import translation
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
         return excluded("a firewall keeps no program from running or listening")
     try:
         if isinstance(case.item, FirewallItem):
-            wrong = [one for one in case.seen.value if one.refused]
+            wrong = [one for one in case.seen.value if one.refused and not translation.astray(host, one)]
             return _proven(case, host, wrong) if wrong else unknown("no rule refuses it")
         return _path(case, host, evidence)
     except CouldNotLook as miss:
@@ -57,19 +58,23 @@ def _of_try(case: Case, host: HostEvidence, last: Try, evidence: Evidence) -> Ru
     if last.symptom == "local-error":
         return excluded("no packet left the client")
     try:
-        if last.address not in {own.address for own in host.addresses}:
-            return unknown(f"the client dialled {last.address}, which is not an address of {host.name}")
+        met = case.met(last)
+        if met.address not in {own.address for own in host.addresses}:
+            return unknown(f"the client dialled {met.address}, which is not an address of {host.name}")
         if told := _from_elsewhere(case, host, last):
             return told
-        found = verdicts.of_path(host, last.source or "any", last.address, case.port or 0)
+        found = verdicts.of_path(host, met.source or "any", met.address, case.port or 0)
     except CouldNotLook as miss:
         return _by_icmp(case, host, last) or unknown(miss.why)
     return _judged(case, host, last, found, evidence)
 
 
 def _from_elsewhere(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
-    """Did another host refuse it? Then what this one would do was not met."""
-    if last.icmp is None or last.symptom not in {"refused", "unreachable"}:
+    """Did another host refuse it? Then what this one would do was not met.
+
+    A router that forwards gives an error from behind it its own address.
+    """
+    if case.router or last.icmp is None or last.symptom not in {"refused", "unreachable"}:
         return None
     if last.icmp[2] in {str(own.address) for own in host.addresses}:
         return None
@@ -78,6 +83,8 @@ def _from_elsewhere(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
 
 def _judged(case: Case, host: HostEvidence, last: Try, found: tuple[Verdict, ...], evidence: Evidence) -> Ruling:
     refusing = [one for one in found if one.trace.verdict in {"reject", "drop"}]
+    if refusing and any(translation.astray(host, one) for one in refusing):
+        return unknown(f"NAT sends it to {refusing[0].trace.redirected}, where nobody listens")
     if refusing:
         return _if_it_fits(case, host, last, refusing)
     unclear = [one for one in found if one.trace.verdict == "cannot-tell"]
@@ -171,7 +178,7 @@ def _by_filter(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
 
 def _by_icmp(case: Case, host: HostEvidence, last: Try) -> Ruling | None:
     """Is it proved from outside? The ICMP error's sender is the server itself."""
-    if last.icmp is None or last.icmp[:2] not in verdicts.BY_A_RULE[last.address.version]:
+    if case.router or last.icmp is None or last.icmp[:2] not in verdicts.BY_A_RULE[last.address.version]:
         return None
     # Where the client dials itself, its own rules for what goes out answer from the same address.
     if last.icmp[2] != str(last.address) or last.icmp[2] == last.source:

@@ -133,7 +133,9 @@ def _of_unit(case: Case, host: HostEvidence, name: str) -> Ruling:
         return _up(case, host, name)
     if case.port and not isinstance(case.item, ServiceItem) and _still_held(case, host, down):
         return excluded(f"{down.name} {down.words}, but a process of it holds {case.key}", *down.lines)
-    if case.seen.symptom == "reset" and not (down.holders or (down.socket and down.socket.active == "active")):
+    if case.seen.symptom == "reset" and not (
+        case.relayed or down.holders or (down.socket and down.socket.active == "active")
+    ):
         return unknown(f"{down.name} is down, but something took the connection before it ended it", *down.lines)
     return _proven(case, host, down)
 

@@ -192,7 +192,9 @@ class Journey:
         for alike in _alike(flows):
             first = alike[0]
             # NAT rules see the first packet of a connection only; those after it go the same way.
-            skipped = chain.kind == "nat" and (self.packet.reply or first.state.translated or first.state.untracked)
+            # Of what a host sends itself, the first hook was output: prerouting comes after NAT has decided.
+            later = self.packet.reply or (chain.hook == "prerouting" and self.packet.interface == "lo")
+            skipped = chain.kind == "nat" and (later or first.state.translated or first.state.untracked)
             here = _device(chain, first.state)
             if skipped or here is False:
                 out.extend(alike)

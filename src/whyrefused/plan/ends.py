@@ -58,9 +58,18 @@ def server(inventory: Inventory, host: str) -> Iterator[Question]:
     yield from listening(inventory, host)
     yield from rules(host)
     yield from load(inventory, host)
+    yield host, "routes", ""
+
+
+def router(host: str) -> Iterator[Question]:
+    """What tells why a host does not hand on what it forwards?"""
+    yield from ((host, probe, "") for probe in LISTENING)
+    yield from rules(host)
+    yield host, "routes", ""
 
 
 def client(host: str) -> Iterator[Question]:
     """What tells why a host's own connections fail?"""
     yield from rules(host)
     yield host, "kernel", ""
+    yield host, "routes", ""

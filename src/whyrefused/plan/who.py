@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from whyrefused.inventory.expect import destination
 
 if TYPE_CHECKING:
-    from whyrefused.inventory.expect import Port
+    from whyrefused.inventory.expect import Connect, Port
     from whyrefused.records import Host, Inventory
 
 
@@ -60,6 +60,24 @@ def forward_of(inventory: Inventory, client: Host, target: str, port: int) -> tu
     router = at(inventory, client, target)
     key = f"{port}/tcp"
     return (router.name, key) if router and key in router.expect.forwards else None
+
+
+def forward_on(inventory: Inventory, client: Host, connect: Connect) -> tuple[str, str] | None:
+    """Which declared port forward is on the way of this `connects`?
+
+    A router may be dialled at an address that the inventory lacks: where the server is named, the only router that
+    forwards this port to it is meant.
+    """
+    _, target, port = destination(connect.to)
+    if connect.server is None or at(inventory, client, target):
+        return forward_of(inventory, client, target, port)
+    key = f"{port}/tcp"
+    routers = [
+        host.name
+        for host in inventory.hosts.values()
+        if key in host.expect.forwards and behind(inventory, host.name, key)[0] in {None, connect.server}
+    ]
+    return (routers[0], key) if len(routers) == 1 else None
 
 
 def server_of(inventory: Inventory, client: Host, target: str, port: int) -> str | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from whyrefused.inventory.expect import destination
 from whyrefused.plan import ends, way
 from whyrefused.plan.items import Item, LaterItem, number_of
-from whyrefused.plan.who import at, behind, dialled, forward_of, is_literal, members
+from whyrefused.plan.keys import forwards
+from whyrefused.plan.who import at, behind, dialled, forward_on, is_literal, members
 from whyrefused.probes import dials
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def items(inventory: Inventory, client: Host) -> Iterator[Item]:
 
 def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
     scheme, target, port = destination(connect.to)
-    forward = forward_of(inventory, client, target, port)
+    forward = forward_on(inventory, client, connect)
     found, inside = behind(inventory, *forward) if forward else (_name(at(inventory, client, target)), port)
     server = connect.server or found
     key = f"{inside}/tcp"
@@ -124,6 +125,8 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
     yield from _names(item.host, item.proxy_host or item.destination)
     if item.server:
         yield from ends.server(inventory, item.server)
+    if item.router and item.forward:
+        yield from forwards.questions(inventory, forwards.of(inventory, inventory.hosts[item.router], item.forward))
     if item.proxy:
         yield from _proxy(inventory, item)
 
