@@ -22,7 +22,8 @@ WORDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
 BINDS = ("bind", "listen", "socket", "port")
 """A file may be denied as well: the line, or the trace above it, must be about a socket."""
 
-PORT = re.compile(r"(?:[:*\]]|port[ =:]{1,3})(\d{1,5})(?!\d)", re.IGNORECASE)
+# Behind an address, `[::]`, `*` or nothing: neither the line of a file (haproxy.cfg:2) nor a time (12:34:56).
+PORT = re.compile(r"(?:(?:\d\.\d{1,3}|\]|\*|::|(?<!\S)):|\bport[ =:]{1,3})(\d{1,5})(?!\d)", re.IGNORECASE)
 TRACE = 8  # lines of a Python trace above its last that may name the call
 
 

@@ -23,8 +23,9 @@ def trouble(*lines: str) -> Trouble:
     [
         ("nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", "in-use", (80,)),
         ("[ALERT] Binding [/x:2] for proxy x: cannot bind socket (Address already in use) for [0.0.0.0:80]", "in-use",
-         (2, 80)),
+         (80,)),
         ("OSError: [Errno 98] Address already in use", "in-use", ()),
+        ("12:22:53 [emerg] x.conf:22 bind() to 0.0.0.0:80 failed (98: Address already in use)", "in-use", (80,)),
         ("listen tcp :8080: bind: address already in use", "in-use", (8080,)),
         ("Error: listen EADDRINUSE: address already in use :::3000", "in-use", (3000,)),
         ("(98)Address already in use: AH00072: make_sock: could not bind to address [::]:80", "in-use", (80,)),

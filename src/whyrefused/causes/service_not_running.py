@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whyrefused import daemons, downs, meant, ports, services
-from whyrefused.case import PathItem, ServiceItem, excluded, unknown
+from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     host = case.at_server(evidence)
     if host is None:
         return unknown("which host should answer is not in the inventory")
+    if isinstance(case.item, FirewallItem):
+        return excluded("the rules let in or refuse, whether a program listens or not")
     if isinstance(case.item, PathItem) and case.seen.symptom not in {"refused", "reset"}:
         return unknown(f"a port without a program refuses at once; the client saw {case.seen.symptom}")
     try:
