@@ -35,7 +35,7 @@ def of(unit: Unit, address: Address) -> Fence | None:
 
 def private(unit: Unit) -> Fence | None:
     """Has the unit a network of its own that holds nothing but a loopback?"""
-    if dict(unit.fences).get("PrivateNetwork") != "yes":
+    if unit.network != "private":
         return None
     return Fence(
         variant="private-network", symptom="unreachable", line="PrivateNetwork=yes",

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -378,3 +379,72 @@ def test_five_thousand_rules() -> None:
         assert judge(found, PACKET).verdict == "drop"
         best = min(best, time.process_time() - start)
     assert best < 0.02
+
+
+OUT = Packet(source="192.0.2.1", destination="198.51.100.1", port=80, interface="eth0", uid=33, gid=33)
+BACK = Packet(source="198.51.100.1", source_port=80, destination="192.0.2.1", interface="eth0", reply=True)
+APP = "/system.slice/app.service"
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        ("OUTPUT -m owner --uid-owner 33 -j DROP", "drop"),
+        ("OUTPUT -m owner --uid-owner 0 -j DROP", "accept"),
+        ("OUTPUT -m owner ! --gid-owner 33 -j DROP", "accept"),
+        ('OUTPUT -m cgroup --path "system.slice" -j DROP', "drop"),
+        ('OUTPUT -m cgroup --path "system.slice/app.service" -j DROP', "cannot-tell"),
+        ('OUTPUT -m cgroup --path "system.slice/other.service" -j DROP', "accept"),
+        ('OUTPUT -m cgroup ! --path "system.slice/app.service" -j DROP', "cannot-tell"),
+    ],
+)
+def test_who_sends(rule: str, verdict: str) -> None:
+    """Rules for users and control groups are judged for who sends; one that was made anew iptables may not know."""
+    found = judge(load(None, {"iptables-save": save(rule)}), replace(OUT, cgroup=APP), hook="output")
+    assert found.verdict == verdict
+
+
+def test_a_control_group_that_stayed() -> None:
+    """One that was never made anew is the one that the rule is for."""
+    text = save('OUTPUT -m cgroup --path "system.slice/app.service" -j DROP')
+    packet = replace(OUT, cgroup=APP, same_cgroup=True)
+    assert judge(load(None, {"iptables-save": text}), packet, hook="output").verdict == "drop"
+
+
+@pytest.mark.parametrize(("path", "verdict"), [("system.slice/app.service", "drop"), (9753, "accept"),
+                                               ("unified/system.slice", "drop"), ("user.slice", "accept")])  # fmt: skip
+def test_control_groups_of_nft(path: str | int, verdict: str) -> None:
+    """Nft names the control groups that are there; a number is one that is no more."""
+    match = {"match": {"op": "==", "left": {"socket": {"key": "cgroupv2"}}, "right": path}}
+    rules = load(listing(*nft([match, {"drop": None}], hook="output")), {})
+    assert judge(rules, replace(OUT, cgroup=APP), hook="output").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ((), "drop"),
+        (("INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",), "accept"),
+        (("INPUT -m conntrack --ctstate NEW -j ACCEPT",), "drop"),
+        (("INPUT -p tcp -m tcp --sport 80 -j ACCEPT",), "accept"),
+        (("INPUT -p tcp -m tcp --syn -j ACCEPT",), "drop"),
+        (("INPUT -p tcp -m tcp --dport 1024:65535 -j ACCEPT",), "accept"),
+        (("INPUT -p tcp -m tcp --dport 32768:60999 -j ACCEPT",), "cannot-tell"),
+    ],
+)
+def test_answers(rules: tuple[str, ...], verdict: str) -> None:
+    """The packet that answers a connection is of an established one, comes from its port and goes to any."""
+    assert judge(load(None, {"iptables-save": save(*rules, policy="DROP")}), BACK).verdict == verdict
+
+
+def test_what_lets_it_out() -> None:
+    """Fixes of what goes out are for the destination; one for answers lets in all that answers."""
+    closed = load(None, {"iptables-save": save("OUTPUT -p tcp -j REJECT", policy="DROP")})
+    out = judge(closed, OUT, hook="output")
+    assert fix(out, OUT, closed, hook="output") == ("iptables -I OUTPUT 1 -p tcp -d 198.51.100.1 --dport 80 -j ACCEPT",)
+    back = judge(closed, BACK)
+    words = "iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
+    assert fix(back, BACK, closed) == (words,)
+    only = load(None, {"iptables-save": save("OUTPUT -p tcp -m tcp --dport 80 -m owner --uid-owner 33 -j DROP")})
+    gone = fix(judge(only, OUT, hook="output"), OUT, only, hook="output")
+    assert gone == ("iptables -D OUTPUT -p tcp -m tcp --dport 80 -m owner --uid-owner 33 -j DROP",)

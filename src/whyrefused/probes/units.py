@@ -26,7 +26,7 @@ PROPERTIES = (
     "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork,"
     "ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic"
 )
-FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies", "PrivateNetwork")
+FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
 
 # A socket unit may have another name than the service it starts: those that systemd names are asked for too. So are the
 # instances of a template beside a unit that only starts them (postgresql.service: exited, postgresql@15-main.service).
@@ -159,7 +159,7 @@ def _fences(block: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     except ValueError as error:
         raise Unreadable(f"systemctl show: IPAddressAllow, IPAddressDeny: {error}") from error
     # systemctl prints `~` alone where no family is denied.
-    return tuple((name, block[name]) for name in FENCES if block.get(name, "") not in {"", "~", "no"})
+    return tuple((name, block[name]) for name in FENCES if block.get(name, "") not in {"", "~"})
 
 
 def _unit(name: str, block: Mapping[str, str], uptime: float | None) -> Unit:
