@@ -177,7 +177,10 @@ class Connect(Model):
         None, alias="as", description="Who dials: `unit:NAME` or `user:NAME`; the login user if left out."
     )
     configured_in: Annotated[str, Field(pattern=r"^(/[^#]+(#.+)?|unit:[^#\s]+#.+)$")] | None = Field(
-        None, description="Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE."
+        None,
+        description="Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE. KEY is a variable, or a path "
+        "such as `database.hosts[0].url` in YAML, JSON and INI. One that names a host has its port in it or beside it: "
+        "`DB_PORT` for `DB_HOST`, `port` for `hostname` or `server`, `KEY_port` for any other.",
     )
     proxy: Proxy | None = Field(None, description="The proxy on this way; the host's `proxy` if left out.")
 
