@@ -1,17 +1,23 @@
-"""configured_in: declared, and not checked yet: each item says so, none is passed over in silence."""
+"""configured_in: what a client is really configured with names the declared destination."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from whyrefused.records import LATER
+from whyrefused import destinations
+from whyrefused.records import Seen
 
 if TYPE_CHECKING:
-    from whyrefused.plan.items import LaterItem
+    from whyrefused.evidence import Evidence
+    from whyrefused.plan.keys.configured_in import ConfiguredItem
 
 
-def test_configured_in(declared: LaterItem) -> None:
-    """The declaration is counted as skipped."""
-    pytest.skip(f"{LATER}: {declared.wanted}")
+def look(declared: ConfiguredItem, evidence: Evidence) -> Seen:
+    """Which destination stands there? A file that the login may not read is *could not look*."""
+    told = destinations.told(declared, evidence)
+    return Seen(value=told, said=told.said, lines=told.lines)
+
+
+def test_configured_in(declared: ConfiguredItem, seen: Seen) -> None:
+    """It is the declared host, by whatever name, and the declared port."""
+    assert seen.value.met, declared.wanted

@@ -23,7 +23,7 @@ def look(declared: PathItem | LaterItem, evidence: Evidence) -> Seen:
     if isinstance(declared, LaterItem):
         pytest.skip(f"{LATER} over UDP: {declared.wanted}")
     host = evidence[declared.host]
-    dial = host.dial(declared.dial)
+    dial = paths.dialled(host, declared)
     if dial.unable:
         raise CouldNotLook(f"{declared.host}: {dial.unable}")
     if dial.outcome == "auth" and declared.proxy_credentials:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whyrefused import resolution
 from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
 
 
 def look(declared: NameItem, evidence: Evidence) -> Seen:
-    """Which addresses does a program on the host get for the name? No answer in time is not "there is none"."""
+    """Which addresses does a program on the host get for the name?
+
+    No answer in time is not "there is none", unless none of the host's nameservers answers at all.
+    """
     host = evidence[declared.host]
     answer = host.resolved(declared.name)
-    if answer.silent:
+    if answer.silent and not resolution.dead(host, declared.name):
         raise CouldNotLook(
             f"{host.name}: getent ahosts {declared.name}: no answer in time ({'; '.join(answer.resolvers)})"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from whyrefused.plan.keys.configured_in import ConfiguredItem
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
 from whyrefused.plan.keys.forwards import ForwardItem
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Case",
+    "ConfiguredItem",
     "FirewallItem",
     "ForwardItem",
     "HeadroomItem",
@@ -88,6 +90,8 @@ class Case:
     forward: ForwardItem | None = None  # the declared port forward that it leads through
     arrival: Arrival | None = None  # at the server behind that; None where it is not seen to lead there
     relayed: bool = False  # a program on the router takes it, and asks whom it is configured to
+    named: str | None = None  # the inventory host that a path's destination names, whichever the declared server is
+    named_serves: bool = False  # that one is declared to answer on the port itself, or to forward others
 
     @property
     def dial(self) -> Dial | None:
@@ -134,7 +138,9 @@ class Case:
 
     def went_elsewhere(self, server: HostEvidence) -> bool:
         """Did the client dial an address that the server does not have? Then the server's tables explain nothing."""
-        return self.dialled is not None and self.dialled not in {own.address for own in server.addresses}
+        if self.dialled is None or self.dialled.is_loopback:
+            return self.dialled is not None and self.item.host != server.name
+        return self.dialled not in {own.address for own in server.addresses}
 
 
 def unknown(because: str, *evidence: Line) -> Ruling:

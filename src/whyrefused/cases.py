@@ -12,6 +12,7 @@ from whyrefused.evidence import looked
 from whyrefused.nat import translation
 from whyrefused.plan.items import number_of
 from whyrefused.plan.keys import forwards
+from whyrefused.plan.keys.configured_in import ConfiguredItem
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
 from whyrefused.plan.keys.forwards import ForwardItem
@@ -52,6 +53,9 @@ def case_of(inventory: Inventory, item: Item, seen: Seen, evidence: Evidence) ->
             return _of_forward(inventory, translation.located(evidence, item), seen)
         case HeadroomItem():
             return replace(_of_port(item, seen, None, None, None), server=item.host)
+        # A file or key that is not there is not as declared, and names nothing that would be refused.
+        case ConfiguredItem() if seen.value.variant is not None:
+            return _of_port(item, seen, inventory.hosts.get(item.server or ""), f"{item.port}/tcp", None)
         case NameItem() | ProxyItem() | WayItem():
             return _of_port(item, seen, None, None, None)
     return None
@@ -64,7 +68,15 @@ def _of_path(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidenc
         return _forwarded(inventory, router, item, seen, evidence)
     server = inventory.hosts.get(item.server or "") or _at(inventory, seen)
     case = _of_port(item, seen, server, item.server_port or f"{item.port}/tcp", None)
-    return replace(case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server))
+    return replace(
+        case, answers=_declared_answers(inventory, item, server), others=_others(inventory, server),
+        named=named.name if named else None, named_serves=_serves(named, case.key),
+    )  # fmt: skip
+
+
+def _serves(host: Host | None, key: str) -> bool:
+    """Is this host declared to answer on the port, or to lead elsewhere?"""
+    return host is not None and (key in host.expect.ports or bool(host.expect.forwards))
 
 
 def _through(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence) -> Case:
@@ -253,6 +265,5 @@ def _same(unit: str, other: str) -> bool:
 
 def _only_unit(server: Host, port: int) -> str | None:
     """Which unit must be meant where a port names none? The one declared daemon that is known for this very port."""
-    units = [unit for unit, service in server.expect.services.items() if service.state == "running"]
-    known = [unit for unit in units if port in daemons.known(unit).ports]
+    known = [unit for unit in _free_units(server) if port in daemons.known(unit).ports]
     return known[0] if len(known) == 1 else None

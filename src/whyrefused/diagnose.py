@@ -58,7 +58,7 @@ def first_of(findings: Iterable[Finding], result: str) -> str | None:
     return (plain or mine)[0].id if mine else None
 
 
-NEAREST = ("services", "ports", "firewall", "proxy", "resolves", "headroom", "forwards", "connects")
+NEAREST = ("services", "ports", "firewall", "proxy", "resolves", "configured_in", "headroom", "forwards", "connects")
 
 
 def _nearest_first(failure: Failure) -> tuple[int, str]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         trouble,
         units,
     )
+    from whyrefused.probes.configured import Configured
+    from whyrefused.probes.lookups import Lookup
     from whyrefused.records import Reply
 
 
@@ -164,6 +166,14 @@ class HostEvidence:
     def resolved(self, name: str) -> names.Name:
         """What did the host's resolver order answer?"""
         return self._asked("names", name, f"getent ahosts {name}")  # type: ignore[no-any-return]
+
+    def lookups(self, name: str) -> tuple[Lookup, ...]:
+        """What did each of the host's nameservers answer, asked directly?"""
+        return self._asked("lookups", name, f"host {name}")  # type: ignore[no-any-return]
+
+    def configured(self, where: str) -> Configured:
+        """What stands where a client has its destination from?"""
+        return self._asked("configured", where, where)  # type: ignore[no-any-return]
 
     def dial(self, key: str) -> dials.Dial:
         """What became of this path?"""

@@ -39,12 +39,14 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "units": ("UNIT",),
     "trouble": ("PORT/tcp", "UNIT"),
     "names": ("NAME",),
+    "lookups": ("NAME",),
     "proxy": ("UNIT",),
     "dials": ("4", "HOST PORT", "HOST PORT WHO -"),
     "burst": ("CLIENT/SERVER/PORT/CONTROL",),
     "watch": ("CLIENT/SERVER/PORT",),
     "processes": ("UNIT",),
     "serving": ("haproxy 443", "nginx 80"),
+    "configured": ("FILE#KEY", "unit:UNIT#VARIABLE"),
 }
 """What stands in the page for the arguments of a probe that takes some."""
 

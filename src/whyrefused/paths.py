@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whyrefused import resolution
 from whyrefused.evidence import looked
-from whyrefused.records import Missing
+from whyrefused.plan.who import is_literal
+from whyrefused.probes.dials import Dial
+from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.plan.keys.connects import PathItem
-    from whyrefused.probes.dials import Dial
     from whyrefused.records import Line
+
+
+def dialled(host: HostEvidence, item: PathItem) -> Dial:
+    """What became of this path? Where none of the host's nameservers answers, the dialler waits for the name in vain.
+
+    Raises `CouldNotLook`.
+    """
+    try:
+        return host.dial(item.dial)
+    except CouldNotLook:
+        name = item.proxy_host or item.destination
+        if is_literal(name) or not resolution.dead(host, name) or host.resolved(name).addresses:
+            raise
+    return Dial(tries=(), no_name="EAI_AGAIN", lines=(f"no address: no answer for {name} in time",))
 
 
 def lines(host: HostEvidence, item: PathItem, dial: Dial) -> tuple[Line, ...]:

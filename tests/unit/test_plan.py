@@ -66,14 +66,14 @@ def test_only_what_is_selected_is_asked() -> None:
     def of(name: str) -> dict[str, set[str]]:
         return {host: set(probes) for host, probes in questions(inventory, [items[name]], 4).items()}
 
-    assert {"app1": {"identity", "names"}} == of("resolves app1-db.example.com")
+    assert {"app1": {"identity", "lookups", "names"}} == of("resolves app1-db.example.com")
     assert {"web1": {"identity", "proxy"}} == of("proxy web1-http_proxy")
     server = {"identity", "listeners", "proc_net", "addresses", "binding", "units", "trouble"}
     assert {"web1": server} == of("services web1-nginx")
     assert {"db1": {"identity", "nft", "iptables", "addresses"}, "app1": {"identity", "addresses"},
             "app2": {"identity", "addresses"}} == of("firewall db1-5432/tcp-allow-app")  # fmt: skip
     load = {"queues", "kernel", "processes"}
-    client = {"identity", "dials", "names", "units", "kernel", "nft", "iptables", "addresses", "routes"}
+    client = {"identity", "dials", "lookups", "names", "units", "kernel", "nft", "iptables", "addresses", "routes"}
     assert {"app1": client, "db1": server | load | {"nft", "iptables", "routes"}} == of(
         "connects app1-db.example.com:5432-as-unit:app.service"
     )

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent / "data/probes"
 CASES = sorted(path.relative_to(DATA).with_suffix("").as_posix() for path in DATA.glob("*/*.yml"))
-IN_NUMBERS = {"dials", "burst", "watch"}  # their programs print numbers, which the parser puts into words
+IN_NUMBERS = {"configured", "dials", "burst", "watch"}
+"""Their programs print words and numbers, which the parser puts into lines."""
 QUOTED = {"line", "lines"}  # the host's own words, compared with the text itself
 
 
@@ -156,6 +157,8 @@ EVIL = {
     ),
     "binding": "hosts\t127.0.0.1\t" + "a " * (LARGE // 2) + "\nend",
     "proxy": "x\t" + "export " * (LARGE // 7),
+    "lookups": "\n".join(["a\tnameserver\t1.1.1.1\ta\tA\tNOERROR\t1.1.1.1"] * 5000 + ["a\tend"]),
+    "configured": "\n".join(["a\tfile\ta\tb:1,c:2"] * 5000 + ["a\tfile\t."]),
     "names": "\n".join(["a\tgetent\t1.1.1.1 STREAM"] * 5000 + ["a\tstatus\t0"]),
     "queues": "look\nTcpExtListenOverflows 0\n" + "LISTEN 1 1 0.0.0.0:1 *:*\n" * (LARGE // 25) + "end\n",
     "queues memory": "look\nLISTEN 1 1 0.0.0.0:1 *:* skmem:(" + ",d1" * (LARGE // 3) + "\nend\n",

@@ -101,7 +101,7 @@ def test_probe(name: str) -> None:
         assert subprocess.run(["sh", "-n", "-c", fragment], check=False, capture_output=True).returncode == 0
 
 
-REMOTE = sorted((SOURCE / "probes/remote").glob("*.p[yl]"))
+REMOTE = sorted((SOURCE / "probes/remote").glob("*.[pa][ylw]*"))
 
 
 @pytest.mark.parametrize("name", probes.registry())

@@ -7,18 +7,22 @@ get: /etc/hosts, the order in nsswitch.conf, search domains and local caches sta
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from whyrefused import addresses, ports, resolution
 from whyrefused.addresses import plain
 from whyrefused.case import NameItem, PathItem, excluded, unknown
-from whyrefused.plan.who import is_literal
-from whyrefused.records import CouldNotLook, Ruling
+from whyrefused.evidence import looked
+from whyrefused.plan.who import is_literal, is_self
+from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.addresses import Address
     from whyrefused.case import Case
-    from whyrefused.evidence import Evidence
+    from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.records import Line
+    from whyrefused.resolution import Reason
 
 CODE = "dns"
 SIDE = "client"
@@ -29,7 +33,7 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     """Does the name lead the client to another address than the declared one, or nowhere?"""
     try:
         if isinstance(case.item, NameItem):
-            return _wrong(case, evidence, case.item.name, case.item.answers)
+            return _name(case, evidence, case.item)
         if isinstance(case.item, PathItem):
             return _path(case, evidence, case.item)
     except CouldNotLook as miss:
@@ -37,26 +41,36 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     return excluded("no name was looked up")
 
 
+def _name(case: Case, evidence: Evidence, item: NameItem) -> Ruling:
+    given = evidence[item.host].resolved(item.name).addresses
+    permitted = {one for one in given if any(one in net for net in item.permitted)}
+    return _wrong(case, evidence, item.name, {*item.answers, *permitted})
+
+
 def _path(case: Case, evidence: Evidence, item: PathItem) -> Ruling:
-    if is_literal(item.destination):
+    if is_literal(item.destination) or is_self(item.destination):
         return excluded("an address is dialled, no name is looked up")
+    client = evidence[item.host]
     if case.seen.symptom == "dns-failure":
-        return _wrong(case, evidence, item.destination, case.answers)
+        return _failed(case, evidence, item)
     tried = {plain(one.address) for one in case.dial.tries} if case.dial else set()
-    right = set(case.answers) or _addresses(case, evidence)
-    given = ", ".join(map(str, sorted(tried, key=str)))
+    given = f"{item.destination} is {', '.join(map(str, sorted(tried, key=str)))}"
+    if case.named not in {None, case.server} and tried <= _addresses(evidence, str(case.named), item.host):
+        return excluded(f"{given}, which is what {case.named} has")
+    right = set(case.answers) or _right(case, evidence)
     if tried <= right:
-        return excluded(f"{item.destination} is {given}, as it should be")
+        return _unserved(case, evidence, item) or excluded(f"{given}, as it should be", *_answer(client, item))
     if tried & right:
-        return unknown(f"{item.destination} is {given}, of which only some are right")
-    if (
-        not case.answers
-        and not _elsewhere(case, tried)
-        and not evidence[item.host].resolved(item.destination).hosts_file
-    ):
+        return unknown(f"{given}, of which only some are right")
+    found = resolution.reason(client, item.destination, right)
+    if not case.answers and not _elsewhere(case, tried) and found.variant not in PROVES_ITSELF:
         # A balancer or a forward that the inventory does not know may stand there, rightly.
-        return unknown(f"{item.destination} is {given}, which no host of the inventory has, and no `resolves` declares")
-    return _wrong(case, evidence, item.destination, tuple(sorted(right, key=str)))
+        return unknown(f"{given}, which no host of the inventory has, and no `resolves` declares")
+    return _proven(case, evidence, item.destination, right, found)
+
+
+PROVES_ITSELF = frozenset({"hosts-file", "search-domain", "nsswitch", "stale-cache", "wrong-resolver"})
+"""Ways in which a name is wrong by the host's own word: another source of it has the server's own address."""
 
 
 def _elsewhere(case: Case, tried: set[Address]) -> bool:
@@ -64,39 +78,73 @@ def _elsewhere(case: Case, tried: set[Address]) -> bool:
     return all(one.is_loopback or one in case.others for one in tried)
 
 
-def _addresses(case: Case, evidence: Evidence) -> set[Address]:
+def _right(case: Case, evidence: Evidence) -> set[Address]:
     """The addresses that the server really has. Raises `CouldNotLook` where it was not asked."""
     host = case.router or case.server
     if host is None:
         raise CouldNotLook("which addresses the name should have is not declared (`resolves:` or `server:`)")
-    return {own.address for own in evidence[host].addresses}
+    return _addresses(evidence, host, case.item.host)
 
 
-def _wrong(case: Case, evidence: Evidence, name: str, right: tuple[Address, ...]) -> Ruling:
+def _addresses(evidence: Evidence, host: str, client: str) -> set[Address]:
+    """Which addresses lead this client to the host? Loopback leads to the client itself."""
+    return {own.address for own in evidence[host].addresses if host == client or not own.address.is_loopback}
+
+
+def _answer(client: HostEvidence, item: PathItem) -> tuple[Line, ...]:
+    found = looked(lambda: client.resolved(item.destination))
+    lines = () if isinstance(found, Missing) else found.lines
+    return tuple(client.line(f"getent ahosts {item.destination}", line) for line in lines if "STREAM" in line)
+
+
+def _failed(case: Case, evidence: Evidence, item: PathItem) -> Ruling:
+    """The name had no address when it was dialled."""
+    right = set(case.answers)
+    host = case.router or case.server
+    if not right and host:
+        own = looked(lambda: {one.address for one in evidence[str(host)].addresses if one.scope == "global"})
+        right = set() if isinstance(own, Missing) else own
+    if evidence[item.host].resolved(item.destination).addresses:
+        return unknown(f"{item.destination} had no address when it was dialled, and has one now")
+    return _wrong(case, evidence, item.destination, right)
+
+
+def _unserved(case: Case, evidence: Evidence, item: PathItem) -> Ruling | None:
+    """Does the name lead to IPv6 only, where the service is on IPv4 only, as declared?"""
+    server, answer = case.at_server(evidence), evidence[item.host].resolved(item.destination)
+    if server is None or case.seen.symptom != "refused" or not item.server_port or case.answers or case.forward:
+        return None
+    if not answer.addresses or any(one.version == addresses.V4 for one in answer.addresses):
+        return None
+    found, source = ports.on_port(server, "tcp", case.port or 0)
+    served = [one for one in found if addresses.meets(one, case.bind)]
+    if not served or any(addresses.answers(one, case.dialled or answer.addresses[0]) is not False for one in found):
+        return None
+    own = {one.address for one in server.addresses if one.scope == "global" and one.address.version == addresses.V4}
+    ruling = _wrong(case, evidence, item.destination, own)
+    return replace(ruling, evidence=(*ruling.evidence, *(server.line(source, one.line) for one in served)))
+
+
+def _wrong(case: Case, evidence: Evidence, name: str, right: set[Address]) -> Ruling:
+    return _proven(case, evidence, name, right, resolution.reason(evidence[case.item.host], name, right))
+
+
+def _proven(case: Case, evidence: Evidence, name: str, right: set[Address], found: Reason) -> Ruling:
     client = evidence[case.item.host]
     answer = client.resolved(name)
-    wrong = [one for one in answer.addresses if one not in right]
-    override = [line for line in answer.hosts_file if line.split()[:1] and line.split()[0] in set(map(str, wrong))]
-    lines: list[Line] = [client.line("/etc/hosts", line) for line in override]
-    lines += [client.line(f"getent ahosts {name}", line) for line in answer.lines if "STREAM" in line]
-    lines += [client.line("/etc/resolv.conf", line) for line in answer.resolvers] if not override else []
+    if answer.silent and found.variant == "no-answer":
+        return unknown(f"getent ahosts {name}: no answer in time, and its nameservers do not tell why")
     given = ", ".join(map(str, answer.addresses)) or "no address"
-    wanted = ", ".join(map(str, right)) or "an address"
-    if not lines:
-        lines.append(client.line(f"getent ahosts {name}", "no answer"))
+    wanted = ", ".join(map(str, sorted(right, key=str))) or "an address"
+    lines = [client.line(f"getent ahosts {name}", line) for line in answer.lines if "STREAM" in line]
+    why = f" {found.words}" if found.words else ""
     return Ruling(
         answer="proven",
-        because=f"{client.name} takes {name} for {given}; it should be {wanted}",
-        evidence=tuple(lines),
-        variant="hosts-file" if override else ("wrong-address" if answer.addresses else "no-answer"),
+        because=f"{client.name} takes {name} for {given}{why}; it should be {wanted}",
+        evidence=(*found.lines, *(lines or [client.line(f"getent ahosts {name}", "no answer")])),
+        variant=found.variant,
         host=client.name,
-        subject=name,
-        fix=_fix(name, override, wanted),
+        subject=found.subject,
+        fix=found.fix,
         verify=(f"getent ahosts {name}",),
     )
-
-
-def _fix(name: str, override: list[str], wanted: str) -> tuple[str, ...]:
-    if override:
-        return (f"remove from /etc/hosts: {override[0]}", f"or correct it: {wanted} {name}")
-    return (f"correct the record of {name} ({wanted}) in the zone that answers", "or the resolver in /etc/resolv.conf")

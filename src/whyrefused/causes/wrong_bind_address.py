@@ -75,6 +75,8 @@ def _on(case: Case, host: HostEvidence) -> Ruling:
         return excluded("a listener answers the address", *said)
     if any(one is None for one in met):
         return unknown(f"whether {own[0].address} takes what comes there is not told", *said)
+    if case.dialled and case.key in case.declared_ports and any(addresses.meets(one, case.bind) for one in own):
+        return unknown(f"{case.bind}:{case.port} is declared and is answered; the client dials {case.dialled}", *said)
     wanted = f"clients dial {case.dialled}:{case.port}" if case.dialled else f"declared is {case.bind}:{case.port}"
     bound = ", ".join(dict.fromkeys(str(one.address) + (f"%{one.device}" if one.device else "") for one in own))
     wished = case.dialled or ipaddress.ip_address(case.bind.partition("%")[0] or str(addresses.EVERY_V4))

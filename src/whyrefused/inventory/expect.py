@@ -20,6 +20,11 @@ PORT = re.compile(r"(\d{1,5})(?:/(tcp|udp))?")
 PROXIES = ("http", "https", "ftp", "all")
 """The schemes of the proxy variables: `http` stands for `http_proxy` and `HTTP_PROXY`."""
 
+SCHEMES = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ssh": 22, "ldap": 389, "ldaps": 636,
+           "postgres": 5432, "postgresql": 5432, "mysql": 3306, "redis": 6379, "rediss": 6379, "amqp": 5672,
+           "amqps": 5671, "mongodb": 27017, "tcp": None}  # fmt: skip
+"""The schemes of destinations, each with the port of a URL that names none."""
+
 
 class Model(BaseModel):
     """What all parts of `expect` share: unknown keys are errors, values never change."""
@@ -80,16 +85,13 @@ def destination(text: str) -> tuple[str | None, str, int]:
 
     Accepts HOST:PORT, [IPV6]:PORT and URLs whose scheme has a known port. Raises ValueError.
     """
-    ports = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ssh": 22, "ldap": 389, "ldaps": 636,
-             "postgres": 5432, "postgresql": 5432, "mysql": 3306, "redis": 6379, "rediss": 6379, "amqp": 5672,
-             "amqps": 5671, "mongodb": 27017, "tcp": None}  # fmt: skip
     scheme, separator, _ = text.partition("://")
     parts = urlsplit(text if separator else f"//{text}")
     host, port = parts.hostname, parts.port
     if separator:
-        if scheme.lower() not in ports:
+        if scheme.lower() not in SCHEMES:
             raise ValueError(f"{text!r}: no port is known for {scheme}://, write HOST:PORT")
-        port = port or ports[scheme.lower()]
+        port = port or SCHEMES[scheme.lower()]
     if not host or not port or (not separator and (parts.path or parts.username)):
         raise ValueError(f"{text!r} is neither HOST:PORT nor a URL")
     if ":" in host or re.fullmatch(r"[0-9.]+", host):
@@ -97,6 +99,11 @@ def destination(text: str) -> tuple[str | None, str, int]:
     else:
         _name(host)
     return (scheme.lower() if separator else None), host, port
+
+
+def default_port(scheme: str) -> int | None:
+    """Which port does a URL of this scheme mean that names none? None where that is not known."""
+    return SCHEMES.get(scheme.lower())
 
 
 def _destination(text: str) -> str:
@@ -170,7 +177,10 @@ class Connect(Model):
         None, alias="as", description="Who dials: `unit:NAME` or `user:NAME`; the login user if left out."
     )
     configured_in: Annotated[str, Field(pattern=r"^(/[^#]+(#.+)?|unit:[^#\s]+#.+)$")] | None = Field(
-        None, description="Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE."
+        None,
+        description="Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE. KEY is a variable, or a path "
+        "such as `database.hosts[0].url` in YAML, JSON and INI. One that names a host has its port in it or beside it: "
+        "`DB_PORT` for `DB_HOST`, `port` for `hostname` or `server`, `KEY_port` for any other.",
     )
     proxy: Proxy | None = Field(None, description="The proxy on this way; the host's `proxy` if left out.")
 

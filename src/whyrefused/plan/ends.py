@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whyrefused.plan.items import number_of, protocol_of
+from whyrefused.plan.who import is_self
 from whyrefused.probes.serving import daemon_of
 
 if TYPE_CHECKING:
@@ -73,3 +74,10 @@ def client(host: str) -> Iterator[Question]:
     yield from rules(host)
     yield host, "kernel", ""
     yield host, "routes", ""
+
+
+def name(host: str, text: str) -> Iterator[Question]:
+    """What tells which addresses a host's programs get for a name, and from where?"""
+    yield host, "names", text
+    if not is_self(text):
+        yield host, "lookups", text

@@ -21,6 +21,13 @@ def is_literal(text: str) -> bool:
     return True
 
 
+def is_self(text: str) -> bool:
+    """Does this name or address mean the machine itself, on whichever machine it stands? (RFC 6761, 6.3)"""
+    if is_literal(text):
+        return ipaddress.ip_address(text).is_loopback
+    return text.rstrip(".").lower() in {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"}
+
+
 def literal(host: Host) -> str:
     """The address of a host, where the inventory has it as one. This machine's own is seen by whom it visits only."""
     address = host.connection.address
@@ -49,6 +56,8 @@ def dialled(client: Host, server: Host, port: Port) -> str:
 
 def at(inventory: Inventory, client: Host, target: str) -> Host | None:
     """Which host of the inventory is meant by a name or address that this client dials?"""
+    if is_self(target):
+        return client
     answers = {target, *client.expect.resolves.get(target, ())}
     return next(
         (host for host in inventory.hosts.values() if target == host.name or host.connection.address in answers), None

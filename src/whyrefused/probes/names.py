@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whyrefused.probes import Unreadable
@@ -33,6 +33,15 @@ class Name:
     lines: tuple[str, ...]  # as getent printed them
     hosts_file: tuple[str, ...]  # the lines of /etc/hosts that name it
     resolvers: tuple[str, ...]  # the nameserver lines of /etc/resolv.conf
+    search: tuple[str, ...] = ()  # its search, domain and options lines
+    order: str = ""  # the hosts line of /etc/nsswitch.conf
+    target: str = ""  # where /etc/resolv.conf leads, if it is a link
+
+    @property
+    def canonical(self) -> str:
+        """Which full name was found? The name as completed by a search domain, or the end of a chain of aliases."""
+        words = self.lines[0].split() if self.addresses and self.lines else []
+        return words[2].rstrip(".").lower() if len(words) > 2 else ""  # noqa: PLR2004 - address, type, name
 
 
 def fragment(asked: tuple[str, ...]) -> str:
@@ -44,7 +53,11 @@ def fragment(asked: tuple[str, ...]) -> str:
         'printf \'%s\\tstatus\\t%s\\n\' "$n" "$s"; '
         'grep -siFw -e "$n" /etc/hosts | while read -r l; do printf \'%s\\thosts\\t%s\\n\' "$n" "$l"; done ) & done; '
         "[ ! -r /etc/resolv.conf ] || while read -r l; do "
-        "case $l in nameserver*) printf '\\tresolver\\t%s\\n' \"$l\" ;; esac; done </etc/resolv.conf; wait"
+        "case $l in nameserver*) printf '\\tresolver\\t%s\\n' \"$l\" ;; "
+        "search*|domain*|options*) printf '\\tsearch\\t%s\\n' \"$l\" ;; esac; done </etc/resolv.conf; "
+        "[ ! -L /etc/resolv.conf ] || printf '\\tlink\\t%s\\n' \"$(readlink /etc/resolv.conf)\"; "
+        "while read -r l; do case $l in hosts:*) printf '\\torder\\t%s\\n' \"$l\" ;; esac; "
+        "done </etc/nsswitch.conf; wait; true"
     )
 
 
@@ -53,8 +66,15 @@ def parse(frame: Frame) -> Mapping[str, Name]:
     rows = [line.split("\t", 2) for line in frame.text.split("\n")]
     rows = [row for row in rows if len(row) == 3]  # noqa: PLR2004 - name, kind, words
     resolvers = tuple(words for _, kind, words in rows if kind == "resolver")
+    machine = {kind: tuple(words for _, each, words in rows if each == kind) for kind in ("search", "order", "link")}
     names = {name: words for name, kind, words in rows if kind == "status"}
-    return {name: _name(name, status, rows, resolvers) for name, status in names.items()}
+    return {
+        name: replace(
+            _name(name, status, rows, resolvers), search=machine["search"], order="".join(machine["order"][-1:]),
+            target="".join(machine["link"][-1:]),
+        )
+        for name, status in names.items()
+    }  # fmt: skip
 
 
 def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, ...]) -> Name:

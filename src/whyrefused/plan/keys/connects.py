@@ -10,7 +10,7 @@ from whyrefused.inventory.expect import destination
 from whyrefused.plan import ends, way
 from whyrefused.plan.items import Item, LaterItem, number_of
 from whyrefused.plan.keys import forwards
-from whyrefused.plan.who import at, behind, dialled, forward_on, is_literal, members
+from whyrefused.plan.who import at, behind, dialled, forward_on, is_literal, is_self, members
 from whyrefused.probes import dials
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
     yield from ends.client(item.host)
     if item.unit:
         yield item.host, "units", item.unit
+    if is_self(item.destination):
+        yield from ((item.host, probe, "") for probe in ends.LISTENING)
     yield from _names(item.host, item.proxy_host or item.destination)
     if item.server:
         yield from ends.server(inventory, item.server)
@@ -133,7 +135,7 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
 
 def _names(host: str, name: str) -> Iterator[Question]:
     if not is_literal(name):
-        yield host, "names", name
+        yield from ends.name(host, name)
 
 
 def _proxy(inventory: Inventory, item: PathItem) -> Iterator[Question]:

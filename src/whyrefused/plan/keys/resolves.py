@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whyrefused.plan import ends
 from whyrefused.plan.items import Item
 
 if TYPE_CHECKING:
@@ -37,4 +38,4 @@ def items(_inventory: Inventory, host: Host) -> Iterator[NameItem]:
 
 def questions(_inventory: Inventory, item: NameItem) -> Iterator[Question]:
     """What does the host's own resolver order answer?"""
-    yield item.host, "names", item.name
+    yield from ends.name(item.host, item.name)

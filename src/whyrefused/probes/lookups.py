@@ -1,0 +1,93 @@
+"""What does each nameserver of the host answer for the names, asked directly?
+
+Beside `names`, which is what programs get: where the two differ, something on the host stands before the nameserver.
+Rows, tab between the words:
+
+    NAME nameserver|uplink SERVER FQDN A|AAAA WORD ADDRESS,…    WORD: NOERROR, NXDOMAIN, …, TIMEOUT or errno's name
+    NAME end
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from whyrefused.probes import Unreadable, failed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from whyrefused.addresses import Address
+    from whyrefused.records import Frame
+
+SOURCE = "host NAME SERVER"
+SECONDS = 15
+BYTES = 262144
+SIDE_BY_SIDE = True
+
+COLUMNS = 7
+NO_ASKER = "python3 is not there to ask nameservers with"
+DEAD = frozenset({"TIMEOUT", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN", "EHOSTDOWN", "EACCES", "EPERM"})
+"""Words that are no answer of a nameserver: nothing came back, or the kernel says why nothing can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What one nameserver answered for one name and type."""
+
+    server: str
+    uplink: bool  # asked besides, behind systemd-resolved's stub; programs do not ask it themselves
+    fqdn: str  # the name as it was asked for, completed by a search domain or not
+    type: str  # A or AAAA
+    word: str
+    addresses: tuple[Address, ...]
+    line: str
+
+    @property
+    def dead(self) -> bool:
+        """Did no answer come at all?"""
+        return self.word in DEAD
+
+
+@cache
+def _program() -> str:
+    return (files("whyrefused.probes") / "remote" / "lookup.py").read_text()
+
+
+def fragment(asked: tuple[str, ...]) -> str:
+    """Which shell text asks every nameserver for all names?"""
+    arguments = " ".join(map(shlex.quote, asked))
+    return (
+        "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
+        f"exec $p -ISc {shlex.quote(_program())} {arguments}; fi; done; echo '{NO_ASKER}'; exit 127"
+    )
+
+
+def parse(frame: Frame) -> Mapping[str, tuple[Lookup, ...]]:
+    """What was answered for each name? One that did not end is left out: it was not looked at."""
+    if frame.status != 0:
+        raise Unreadable(failed(frame, SOURCE, SECONDS))
+    found: dict[str, list[Lookup]] = {}
+    ended = []
+    for line in frame.text.split("\n"):
+        name, *words = line.split("\t")
+        if words == ["end"]:
+            ended.append(name)
+        elif len(words) == COLUMNS - 1 and words[0] in {"nameserver", "uplink"}:
+            found.setdefault(name, []).append(_lookup(*words))
+    return {name: tuple(found.get(name, ())) for name in ended}
+
+
+def _lookup(role: str, server: str, fqdn: str, kind: str, word: str, given: str) -> Lookup:  # noqa: PLR0913, PLR0917 - a row
+    try:
+        addresses = () if given == "-" else tuple(ipaddress.ip_address(one) for one in given.split(","))
+    except ValueError as error:
+        raise Unreadable(f"{SOURCE}: not understood: {given[:120]!r}") from error
+    line = f"{fqdn} {kind} {word}" + (f" {given}" if addresses else "")
+    return Lookup(
+        server=server, uplink=role == "uplink", fqdn=fqdn, type=kind, word=word, addresses=addresses, line=line
+    )
