@@ -36,25 +36,31 @@ NEIGHBOUR_GONE = (3, 1)
 
 
 def client_route(client: HostEvidence, dial: Dial) -> Fault | None:
-    """Has the client itself no way to the address? Raises `CouldNotLook`."""
-    last = dial.last
-    if last is None or (dial.by and dial.by.apart):
+    """Has the client itself no way to any of the addresses that it tried? Raises `CouldNotLook`.
+
+    Of a name with several, one that some way led to shows that it is more than routes.
+    """
+    if not dial.tries or (dial.by and dial.by.apart):
         return None
-    if last.icmp is not None or last.word not in {word for word, _ in WORDS.values()}:
+    found = [_no_way(client, one) for one in dial.tries]
+    return found[-1] if all(found) else None
+
+
+def _no_way(client: HostEvidence, one: Try) -> Fault | None:
+    if one.icmp is not None or one.word not in {word for word, _ in WORDS.values()}:
         return None
-    route = routing.to(client, last.address)
+    route = routing.to(client, one.address)
     kind = route.kind if route else ""
-    if kind not in WORDS or WORDS[kind][0] != last.word:
+    if kind not in WORDS or WORDS[kind][0] != one.word:
         return None
-    variant = WORDS[kind][1]
-    if route is None and not _speaks(client, last.address):
-        raise CouldNotLook(f"{client.name} has no IPv{last.address.version} beyond its own link")
-    told = f"{client.name}'s route to {last.address} is {route.line}" if route else f"{client.name} has no route to it"
-    subject = str(route.network) if route else f"route to {last.address}"
-    lines = (routing.said(client, route),) if route else routing.none_said(client, last.address.version)
+    if route is None and not _speaks(client, one.address):
+        raise CouldNotLook(f"{client.name} has no IPv{one.address.version} beyond its own link")
+    told = f"{client.name}'s route to {one.address} is {route.line}" if route else f"{client.name} has no route to it"
+    subject = str(route.network) if route else f"route to {one.address}"
+    lines = (routing.said(client, route),) if route else routing.none_said(client, one.address.version)
     return Fault(
-        variant=variant, host=client.name, subject=subject, because=told, lines=lines, fix=mend.route(subject),
-        verify=(f"ip route get {last.address}",),
+        variant=WORDS[kind][1], host=client.name, subject=subject, because=told, lines=lines, fix=mend.route(subject),
+        verify=(f"ip route get {one.address}",),
     )  # fmt: skip
 
 
