@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from whyrefused.plan.keys.browses import BrowseItem
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
 from whyrefused.plan.keys.headroom import HeadroomItem
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Line, Seen
 
 __all__ = [
+    "BrowseItem",
     "Case",
     "FirewallItem",
     "HeadroomItem",

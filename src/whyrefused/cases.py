@@ -10,6 +10,7 @@ from whyrefused import daemons, paths
 from whyrefused.case import Case, Part, Through
 from whyrefused.evidence import looked
 from whyrefused.plan.items import number_of
+from whyrefused.plan.keys.browses import BrowseItem
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
 from whyrefused.plan.keys.headroom import HeadroomItem
@@ -20,7 +21,7 @@ from whyrefused.plan.keys.resolves import NameItem
 from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.plan.who import is_literal
 from whyrefused.probes.units import suffixed
-from whyrefused.records import Missing, Seen
+from whyrefused.records import Line, Missing, Seen
 
 if TYPE_CHECKING:
     from whyrefused.addresses import Address
@@ -43,6 +44,8 @@ def case_of(inventory: Inventory, item: Item, seen: Seen, evidence: Evidence) ->
             return _of_port(item, seen, inventory.hosts[item.host], key, None)
         case PathItem():
             return _through(inventory, item, seen, evidence) if item.proxy else _of_path(inventory, item, seen)
+        case BrowseItem():
+            return _of_page(inventory, item, seen)
         case HeadroomItem():
             return replace(_of_port(item, seen, None, None, None), server=item.host)
         case NameItem() | ProxyItem() | WayItem():
@@ -107,6 +110,30 @@ def _of_server(inventory: Inventory, item: PathItem, seen: Seen) -> Case:
     if server is None or found is None:
         return _of_port(item, seen, None, None, None)
     return _of_port(found, seen, server, found.subject, found.unit)
+
+
+def _of_page(inventory: Inventory, item: BrowseItem, seen: Seen) -> Case:
+    """Where a plain connection to what the browser must reach fails too, that is what there is to explain."""
+    page = seen.value
+    if page.way and page.way.symptom != "connected":
+        told = _plain(item, seen, page.way)
+        path = item.path(inventory, item.destination, item.port)
+        if not item.proxy:
+            return _of_path(inventory, path, told)
+        case = _of_path(inventory, _to_proxy(inventory, path), told)
+        return replace(case, through=Through(item=path, dial=page.way, part="to", reaches=None))
+    led = page.led
+    if led and not item.proxy and page.end and page.end.symptom != "connected":
+        path = item.path(inventory, *led)
+        if path.server_port:
+            return _of_path(inventory, path, _plain(item, seen, page.end))
+    return _of_port(item, seen, None, None, None)
+
+
+def _plain(item: BrowseItem, seen: Seen, dial: Dial) -> Seen:
+    lines = tuple(Line(host=item.host, source="connect(2)", line=line) for line in dial.lines)
+    said = f"{dial.symptom}: {dial.lines[-1]}" if dial.lines else dial.symptom
+    return Seen(value=dial, said=said, lines=(*lines, *seen.lines), symptom=dial.symptom)
 
 
 def _at(inventory: Inventory, seen: Seen) -> Host | None:

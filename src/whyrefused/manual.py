@@ -41,6 +41,7 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "names": ("NAME",),
     "proxy": ("UNIT",),
     "dials": ("4", "HOST PORT", "HOST PORT WHO -"),
+    "browses": ("KEY URL WHO PROXY PROFILE",),
     "burst": ("CLIENT/SERVER/PORT/CONTROL",),
     "watch": ("CLIENT/SERVER/PORT",),
     "processes": ("UNIT",),

@@ -135,9 +135,7 @@ def _refusing(case: Case, client: HostEvidence, verdict: Verdict, symptom: Sympt
     )
 
 
-def _seen_at_work(
-    case: Case, client: HostEvidence, last: Try, unclear: Verdict, evidence: Evidence
-) -> Ruling | None:
+def _seen_at_work(case: Case, client: HostEvidence, last: Try, unclear: Verdict, evidence: Evidence) -> Ruling | None:
     """Do packets show that a rule refused, where the rules alone do not tell which way they decide?"""
     refusal = refuser.of(case, evidence) if case.dial and last is case.dial.last else None
     if refusal is None or refusal.where != "client-out" or last.symptom != "refused":
