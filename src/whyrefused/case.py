@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from whyrefused.plan.keys.browses import BrowseItem
 from whyrefused.plan.keys.configured_in import ConfiguredItem
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Line, Seen
 
 __all__ = [
+    "BrowseItem",
     "Case",
     "ConfiguredItem",
     "FirewallItem",

@@ -12,6 +12,7 @@ from whyrefused.evidence import looked
 from whyrefused.nat import translation
 from whyrefused.plan.items import number_of
 from whyrefused.plan.keys import forwards
+from whyrefused.plan.keys.browses import BrowseItem
 from whyrefused.plan.keys.configured_in import ConfiguredItem
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
@@ -24,7 +25,7 @@ from whyrefused.plan.keys.resolves import NameItem
 from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.plan.who import at, is_literal
 from whyrefused.probes.units import suffixed
-from whyrefused.records import CouldNotLook, Missing, Seen
+from whyrefused.records import CouldNotLook, Line, Missing, Seen
 
 if TYPE_CHECKING:
     from whyrefused.addresses import Address
@@ -46,9 +47,9 @@ def case_of(inventory: Inventory, item: Item, seen: Seen, evidence: Evidence) ->
             key = f"{item.port}/{item.protocol}"
             return _of_port(item, seen, inventory.hosts[item.host], key, None)
         case PathItem():
-            if item.proxy:
-                return _through(inventory, item, seen, evidence)
-            return _of_path(inventory, item, seen, evidence)
+            return (_through if item.proxy else _of_path)(inventory, item, seen, evidence)
+        case BrowseItem():
+            return _of_page(inventory, item, seen, evidence)
         case ForwardItem():
             return _of_forward(inventory, translation.located(evidence, item), seen)
         case HeadroomItem():
@@ -194,6 +195,30 @@ def _of_forward(inventory: Inventory, item: ForwardItem, seen: Seen) -> Case:
     )  # fmt: skip
     case = _of_port(path, replace(seen, value=seen.value.dial), server, key, None)
     return replace(case, answers=_declared_answers(inventory, path, server), others=_others(inventory, server))
+
+
+def _of_page(inventory: Inventory, item: BrowseItem, seen: Seen, evidence: Evidence) -> Case:
+    """Where a plain connection to what the browser must reach fails too, that is what there is to explain."""
+    page = seen.value
+    if page.way and page.way.symptom != "connected":
+        told = _plain(item, seen, page.way)
+        path = item.path(inventory, item.destination, item.port)
+        if not item.proxy:
+            return _of_path(inventory, path, told, evidence)
+        case = _of_path(inventory, _to_proxy(inventory, path), told, evidence)
+        return replace(case, through=Through(item=path, dial=page.way, part="to", reaches=None))
+    led = page.led
+    if led and not item.proxy and page.end and page.end.symptom != "connected":
+        path = item.path(inventory, *led)
+        if path.server_port:
+            return _of_path(inventory, path, _plain(item, seen, page.end), evidence)
+    return _of_port(item, seen, None, None, None)
+
+
+def _plain(item: BrowseItem, seen: Seen, dial: Dial) -> Seen:
+    lines = tuple(Line(host=item.host, source="connect(2)", line=line) for line in dial.lines)
+    said = f"{dial.symptom}: {dial.lines[-1]}" if dial.lines else dial.symptom
+    return Seen(value=dial, said=said, lines=(*lines, *seen.lines), symptom=dial.symptom)
 
 
 def _at(inventory: Inventory, seen: Seen) -> Host | None:

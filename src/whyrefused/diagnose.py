@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused import refuser
+from whyrefused import pages, refuser
+from whyrefused.case import BrowseItem, excluded
 from whyrefused.cases import case_of
 from whyrefused.causes import registry
 from whyrefused.records import Finding
@@ -43,11 +44,21 @@ def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Eviden
         case = case_of(inventory, failure.item, failure.seen, evidence)
         if case is None:
             continue
-        rulings = {code: cause.rule(case, evidence) for code, cause in registry().items()}
+        rulings = {code: _ruled(code, case, evidence) for code in registry()}
         for finding in _of_case(case, failure.id, rulings, evidence):
             known = found.get(finding.id)
             found[finding.id] = _joined(known, finding) if known else finding
     return tuple(sorted(found.values(), key=_weight))
+
+
+def _ruled(code: str, case: Case, evidence: Evidence) -> Ruling:
+    """What does this cause answer? Where a plain connection to a page works, nothing on that way keeps it shut."""
+    ruling = registry()[code].rule(case, evidence)
+    plain = pages.plain(case.seen.value) if isinstance(case.item, BrowseItem) else ()
+    if plain and ruling.answer != "proven" and code not in {"proxy", "browser"}:
+        lines = (evidence[case.item.host].line("connect(2)", line) for line in plain)
+        return excluded("a plain connection from the same host works", *lines)
+    return ruling
 
 
 def first_of(findings: Iterable[Finding], result: str) -> str | None:
@@ -58,7 +69,18 @@ def first_of(findings: Iterable[Finding], result: str) -> str | None:
     return (plain or mine)[0].id if mine else None
 
 
-NEAREST = ("services", "ports", "firewall", "proxy", "resolves", "configured_in", "headroom", "forwards", "connects")
+NEAREST = (
+    "services",
+    "ports",
+    "firewall",
+    "proxy",
+    "resolves",
+    "configured_in",
+    "headroom",
+    "forwards",
+    "connects",
+    "browses",
+)
 
 
 def _nearest_first(failure: Failure) -> tuple[int, str]:

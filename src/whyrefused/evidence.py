@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whyrefused.probes import (
         addresses,
         binding,
+        browses,
         dials,
         identity,
         kernel,
@@ -178,6 +179,12 @@ class HostEvidence:
     def dial(self, key: str) -> dials.Dial:
         """What became of this path?"""
         return self._asked("dials", key, f"dialling {key.replace(' ', ':')}")  # type: ignore[no-any-return]
+
+    def browse(self, key: str) -> browses.Browse:
+        """What became of this page in the host's browser?"""
+        # Its first word names its rows; the others may hold what is struck out of a reply.
+        name, url, *_ = key.split(" ")
+        return self._asked("browses", name, f"opening {url}")  # type: ignore[no-any-return]
 
     def _asked(self, probe: str, key: str, words: str) -> Any:  # noqa: ANN401 - as above
         found = self.get(probe).get(key)

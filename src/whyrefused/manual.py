@@ -42,6 +42,7 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "lookups": ("NAME",),
     "proxy": ("UNIT",),
     "dials": ("4", "HOST PORT", "HOST PORT WHO -"),
+    "browses": ("KEY URL WHO PROXY PROFILE",),
     "burst": ("CLIENT/SERVER/PORT/CONTROL",),
     "watch": ("CLIENT/SERVER/PORT",),
     "processes": ("UNIT",),

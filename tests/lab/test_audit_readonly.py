@@ -10,7 +10,10 @@ from .audit import audit
 from .audit_fleet import fleet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from . import Host, Lab
+    from .audit import Audited
     from .audit_fleet import Fleet
 
 pytestmark = pytest.mark.lab
@@ -36,12 +39,9 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
 
 
-@pytest.mark.parametrize("user", ["root", "auditor", "deployer"])
-def test_an_audit_changes_what_a_login_changes(hosts: Fleet, user: str) -> None:
-    """No file is made, changed or removed on any host that `ssh host true` (or `sudo -n true` there) leaves alone."""
-    inventory = hosts.inventory(user)
+def left(hosts: Fleet, inventory: Path, user: str, bare: str) -> tuple[dict[str, set[str]], Audited]:
+    """Which files does an audit change on each host that a bare login leaves alone?"""
     machines = hosts.lab.hosts.values()
-    bare = "sudo -n true" if user == "deployer" else "true"
     first = {host.name: files(host) for host in machines}
     for host in machines:
         hosts.lab.ssh(host.name, bare, user=user)
@@ -49,7 +49,34 @@ def test_an_audit_changes_what_a_login_changes(hosts: Fleet, user: str) -> None:
     run = audit(hosts.lab, inventory=inventory)
     third = {host.name: files(host) for host in machines}
     by_login = {name: changed(first[name], second[name]) for name in first}
-    by_audit = {name: changed(second[name], third[name]) for name in first}
-    assert run.status == (1 if user == "auditor" else 0), run
-    assert {name: set() for name in first} == {name: by_audit[name] - by_login[name] for name in first}
     assert all(by_login.values()), "a login is seen in the files, so a change would be"
+    return {name: changed(second[name], third[name]) - by_login[name] for name in first}, run
+
+
+@pytest.mark.parametrize("user", ["root", "auditor", "deployer"])
+def test_an_audit_changes_what_a_login_changes(hosts: Fleet, user: str) -> None:
+    """No file is made, changed or removed on any host that `ssh host true` (or `sudo -n true` there) leaves alone."""
+    more, run = left(hosts, hosts.inventory(user), user, "sudo -n true" if user == "deployer" else "true")
+    assert run.status == (1 if user == "auditor" else 0), run
+    assert not any(more.values()), more
+
+
+BROWSES = """
+all: {hosts: {app1: {expect: {browses: [
+  "http://$web1/", "http://$web1:81/", {url: "http://$web1/", profile: /opt/profile}]}}}}
+"""
+
+
+@pytest.mark.parametrize("user", ["root", "auditor"])
+def test_a_browser_leaves_nothing(hosts: Fleet, user: str) -> None:
+    """Nor is one while browsers run there, with and without a profile, whether the page opens or not.
+
+    The server logs that the page was asked for, as it does for any visitor.
+    """
+    hosts.lab["app1"].run(
+        "mkdir -p /opt/profile/Default; echo '{}' >/opt/profile/Default/Preferences; chown -R auditor /opt/profile"
+    )
+    more, run = left(hosts, hosts.lab.inventory(BROWSES, user=user, name="browses.yml"), user, "true")
+    assert [2, 1] == [len(run.of("passed")), len(run.of("failed"))], run
+    assert {"app1": set(), "db1": set(), "web1": {"/var/log/nginx/access.log"}} == more
+    assert not hosts.lab["app1"].run("pgrep -x chromium || true").split()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent / "data/probes"
 CASES = sorted(path.relative_to(DATA).with_suffix("").as_posix() for path in DATA.glob("*/*.yml"))
-IN_NUMBERS = {"configured", "dials", "burst", "watch"}
+IN_NUMBERS = {"browses", "configured", "dials", "burst", "watch"}
 """Their programs print words and numbers, which the parser puts into lines."""
 QUOTED = {"line", "lines"}  # the host's own words, compared with the text itself
 
@@ -106,7 +106,8 @@ def test_all_recordings_are_read() -> None:
 PIECES = (
     "tcp", "LISTEN", "0", "[::]:80", "*:*", "users:((", '"a"', ",pid=1,fd=2)", "\n", " ", "\t", "try", "end", "name",
     "{", "getent", "status", "hosts", "== x", "== status 0", "== end", "}", "Id=", "Uptime=", "=", "inet", "1: lo",
-    "scope", "::1/128", "/proc/net/tcp: sl ", "0A", ".", "!", "http_proxy=", "127.0.0.1", "\udcff", "\x00",
+    "scope", "::1/128", "run", "declared", "hop", "HSTS", "policy", "http://a:x/",
+    "/proc/net/tcp: sl ", "0A", ".", "!", "http_proxy=", "127.0.0.1", "\udcff", "\x00",
 )  # fmt: skip
 NOISE = st.text(st.characters(codec=None), max_size=300) | st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join)
 
@@ -166,6 +167,7 @@ EVIL = {
     "kernel": "/proc/sys/fs/file-nr:" + "1 " * (LARGE // 2) + "\nend\n",
     "serving": "taken 1 1\n" * (LARGE // 10) + "end\n",
     "dials": "\n".join(["a 1\ttry\t1.1.1.1\tok\t1\t-\t-"] * 5000 + ["a 1\tend"]),
+    "browses": "a\thop\tdeclared\t1\tHSTS\tb\tc\na\trun\tdeclared\tok\t1\t-\tb\n" * 3000 + "a\tend\n",
     "iptables": "\n".join(["== a", "== status 0"] * 5000),
     "nft": "{" * LARGE,
     "identity": "a\n" * (LARGE // 2),

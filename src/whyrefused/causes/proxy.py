@@ -8,16 +8,19 @@ and each unit have environments of their own, and curl, wget, Python and Go read
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whyrefused import environments, through
-from whyrefused.case import PathItem, ProxyItem, WayItem, excluded, unknown
+from whyrefused import environments, pages, proxies, through
+from whyrefused.case import BrowseItem, PathItem, ProxyItem, WayItem, excluded, unknown
+from whyrefused.probes.proxy import ETC, LOGIN
 from whyrefused.proxies import aside, missed, plain, roots, sending
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.probes.browses import Browse
     from whyrefused.proxies import Found, Ways
 
 CODE = "proxy"
@@ -31,6 +34,8 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     try:
         if case.through:
             return through.ruling(case, case.through, evidence)
+        if isinstance(case.item, BrowseItem):
+            return _browser(client, case.item, case.seen.value)
         if isinstance(case.item, WayItem):
             return _way(client, case.item, case.seen.value)
         if isinstance(case.item, ProxyItem):
@@ -135,3 +140,24 @@ def _way(client: HostEvidence, item: WayItem, ways: Ways) -> Ruling:
         fix=(f"in {place}: {edit}",),
         verify=environments.verify(place),
     )
+
+
+def _browser(client: HostEvidence, item: BrowseItem, page: Browse) -> Ruling:
+    """A browser heeds the proxy variables of the login too; the host's own runs tell whether it opens without them."""
+    if pages.culprit(page) != "env":
+        return unknown("that the page hangs on the login's proxy variables was not seen")
+    names = {one.name.lower() for one in pages.named(page.settings, "env")} - {"no_proxy"}
+    known = {ETC} if item.who else {ETC, LOGIN}  # of another user's login shell nothing is asked
+    found = roots(
+        client,
+        tuple(pair for name in sorted(names) for pair in proxies.settings(client, name) if pair[0] in known),
+    )
+    if not found:
+        return unknown("where the login has its proxy variables from was not seen")
+    place, one = found[0]
+    ruling = _set(client, found, f"{place} sets {one.line}; the browser opens {item.url} without it")
+    runs = tuple(client.line(page.browser, run.line) for run in page.runs.values())
+    ruling = replace(ruling, evidence=(*ruling.evidence, *runs))
+    if item.proxy:
+        return replace(ruling, variant="other-value", fix=(f"in {place}: {item.scheme}_proxy={item.proxy}",))
+    return ruling

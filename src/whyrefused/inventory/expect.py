@@ -188,7 +188,9 @@ class Connect(Model):
 class Browse(Model):
     """A page that a browser on the host must open; a word alone is its `url`."""
 
-    url: Annotated[str, Field(pattern=r"^https?://\S+$")] = Field(description="http:// or https:// URL.")
+    url: Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(_destination)] = Field(
+        description="http:// or https:// URL."
+    )
     as_: Annotated[str, Field(pattern=r"^user:[^\s:]+$")] | None = Field(
         None, alias="as", description="`user:NAME`; the login user if left out."
     )
