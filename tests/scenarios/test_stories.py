@@ -58,7 +58,7 @@ def test_findings_hold_proof(story: str) -> None:
             assert "proven" not in {ruling.answer for ruling in finding.differential.values()}
 
 
-SINCE = {"binding", "kernel", "processes", "queues", "serving", "trouble"}
+SINCE = {"binding", "kernel", "processes", "queues", "routes", "serving", "trouble"}
 """Probes that are newer than the oldest stories; without them a host's state alone decides."""
 
 
