@@ -36,9 +36,17 @@ class BindError:
     ports: tuple[int, ...]  # that the line names; more than the one it means, perhaps
 
 
-def of(trouble: Trouble | None) -> BindError | None:
-    """Which was the last such line of the unit's last start? None where there is none, or it is not known."""
-    lines = trouble.journal if trouble else ()
+def of(trouble: Trouble | None, *, again: bool = False) -> BindError | None:
+    """Which was the last such line of the unit's last start? None where there is none, or it is not known.
+
+    One that is started `again` and again may just have begun: then the start before counts.
+    """
+    if trouble is None:
+        return None
+    return _last(trouble.journal) or (_last(trouble.earlier) if again else None)
+
+
+def _last(lines: tuple[Said, ...]) -> BindError | None:
     for at in range(len(lines) - 1, -1, -1):
         kind = _kind(lines[at].line.lower(), (one.line.lower() for one in lines[max(0, at - TRACE) : at]))
         if kind:

@@ -51,7 +51,9 @@ def of(case: Case, host: HostEvidence, name: str) -> Down | None:
     if state == "running":
         return _behind(case, host, unit, socket)
     said = tuple(host.line("systemctl show", one.said) for one in (unit, socket) if one)
-    error = bind_errors.of(trouble) or bind_errors.of(_trouble(host, socket) if socket else None)
+    error = bind_errors.of(trouble, again=state == "crash-looping") or bind_errors.of(
+        _trouble(host, socket) if socket else None
+    )
     holders = _holders(case, host, unit, socket, error)
     variant = _bind(unit, socket, trouble, error, holders) or _plain(case, state, unit, socket, trouble)
     own = socket if socket is not None and variant in {"socket-stopped", "trigger-limit-hit"} else unit

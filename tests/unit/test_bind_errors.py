@@ -10,11 +10,23 @@ from whyrefused import bind_errors
 from whyrefused.probes.trouble import Said, Trouble
 
 
-def trouble(*lines: str) -> Trouble:
+def said(*lines: str) -> tuple[Said, ...]:
+    """These lines."""
+    return tuple(Said(by_systemd=False, job="", line=line) for line in lines)
+
+
+def trouble(*lines: str, earlier: tuple[str, ...] = ()) -> Trouble:
     """A unit that said this when it last started."""
-    said = tuple(Said(by_systemd=False, job="", line=line) for line in lines)
     return Trouble(
-        unit="a.service", journal=said, unheard="", needs=(), mentions=(), network="", sockets_seen=False, unix=()
+        unit="a.service",
+        journal=said(*lines),
+        earlier=said(*earlier),
+        unheard="",
+        needs=(),
+        mentions=(),
+        network="",
+        sockets_seen=False,
+        unix=(),
     )
 
 
@@ -77,6 +89,13 @@ def test_last() -> None:
     assert found is not None
     assert "not-available" == found.kind
     assert bind_errors.of(None) is None
+
+
+def test_again() -> None:
+    """What a start before the last said counts only for one that is started again and again."""
+    just_begun = trouble("starting", earlier=("OSError: [Errno 98] Address already in use",))
+    assert bind_errors.of(just_begun) is None
+    assert bind_errors.of(just_begun, again=True) is not None
 
 
 @given(lines=st.lists(st.text(max_size=200), max_size=12))

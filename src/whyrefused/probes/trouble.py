@@ -138,6 +138,7 @@ class Trouble:
 
     unit: str
     journal: tuple[Said, ...]  # of its last start, oldest first
+    earlier: tuple[Said, ...]  # of the start before that, which counts for one that is started again and again
     unheard: str  # why its journal could not be read, else empty
     needs: tuple[Need, ...]
     mentions: tuple[Mention, ...]
@@ -179,10 +180,12 @@ def parse(frame: Frame) -> Mapping[str, Trouble]:
 
 
 def _trouble(unit: str, rows: list[list[str]]) -> Trouble:
-    journal, unheard = _journal(row[0] for row in _of(rows, "journal", 1))
+    entries, unheard = _entries(row[0] for row in _of(rows, "journal", 1))
+    journal, earlier = _starts(entries)
     return Trouble(
         unit=unit,
         journal=journal,
+        earlier=earlier,
         unheard=unheard or next((row[0] for row in _of(rows, "unheard", 1)), ""),
         needs=tuple(
             Need(
@@ -206,19 +209,26 @@ def _of(rows: list[list[str]], kind: str, columns: int) -> list[list[str]]:
     return [row[1:] for row in rows if row[0] == kind and len(row) == columns + 1]
 
 
-def _journal(printed: Iterable[str]) -> tuple[tuple[Said, ...], str]:
-    """The lines of the last start alone: what stopped the one before it may long be mended."""
+def _entries(printed: Iterable[str]) -> tuple[list[tuple[str, Said]], str]:
+    """Each line with the start that it belongs to (systemd.exec(5), $INVOCATION_ID); or why none could be read."""
     found: list[tuple[str, Said]] = []
     for text in printed:
         try:
             entry = json.loads(text)
         except (ValueError, RecursionError):
-            return (), redact(text[:200])
+            return [], redact(text[:200])
         if isinstance(entry, dict):
             found.append((_word(entry, "_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"), _said(entry)))
-    last = next((start for start, _ in reversed(found) if start), "")
-    first = next((at for at, (start, _) in enumerate(found) if start == last), 0)
-    return tuple(said for start, said in found[first:] if start in {"", last} and said.line), ""
+    return found, ""
+
+
+def _starts(entries: list[tuple[str, Said]]) -> tuple[tuple[Said, ...], tuple[Said, ...]]:
+    """The lines of the last start, and those of the one before: what stopped an older one may long be mended."""
+    starts = list(dict.fromkeys(start for start, _ in reversed(entries) if start))
+    last, before = [*starts, "", ""][:2]
+    first = next((at for at, (start, _) in enumerate(entries) if start == last), 0)
+    journal = tuple(said for start, said in entries[first:] if start in {"", last} and said.line)
+    return journal, tuple(said for start, said in entries[:first] if before and start == before and said.line)
 
 
 def _said(entry: Mapping[str, Any]) -> Said:
