@@ -40,10 +40,10 @@ def forward(router: HostEvidence, item: ForwardItem, way: Way) -> tuple[str, ...
         case "forward-blocked":
             return _let_through(router, way.blocking or way.verdict)
         case "no-forward":
-            return _added(router, item, to)
+            return _added(router, item, way, to)
     if way.rule is None:
-        return _added(router, item, to)
-    return (*without(router, way.rule), *(_added(router, item, to) if not manager(way.rule) else ()))
+        return _added(router, item, way, to)
+    return (*without(router, way.rule), *(_added(router, item, way, to) if not manager(way.rule) else ()))
 
 
 def route(subject: str) -> tuple[str, ...]:
@@ -87,21 +87,24 @@ def manager(step: Step) -> str:
     return of_table(step.table) or of_chain(step.chain)
 
 
-def _added(router: HostEvidence, item: ForwardItem, to: str) -> tuple[str, ...]:
+def _added(router: HostEvidence, item: ForwardItem, way: Way, to: str) -> tuple[str, ...]:
+    """Only what is for the router's own address: what passes through it on the same port stays as it is."""
     family = "ip6" if to.count(":") > 1 else "ip"
     target = f"[{item.target}]:{item.target_port}" if family == "ip6" else to
-    chain = _chain(router, "prerouting", family)
+    chain, here = _chain(router, "prerouting", family), way.verdict.destination
+    match = f"{family} daddr {here} {item.protocol} dport {item.port}"
     if chain:
-        return (f"nft add rule {chain} {item.protocol} dport {item.port} dnat to {target}",)
+        # In a table of both families the translation names its own (nft(8)).
+        kind = f"dnat {family} to" if chain.startswith("inet ") else "dnat to"
+        return (f"nft add rule {chain} {match} {kind} {target}",)
     tool = "ip6tables" if family == "ip6" else "iptables"
     if _has(router, f"{tool}-save"):
-        return (
-            f"{tool} -t nat -A PREROUTING -p {item.protocol} --dport {item.port} -j DNAT --to-destination {target}",
-        )
+        match = f"-d {here} -p {item.protocol} --dport {item.port}"
+        return (f"{tool} -t nat -A PREROUTING {match} -j DNAT --to-destination {target}",)
     return (
         f"nft add table {family} nat",
         f"nft 'add chain {family} nat prerouting {{ type nat hook prerouting priority -100; }}'",
-        f"nft add rule {family} nat prerouting {item.protocol} dport {item.port} dnat to {target}",
+        f"nft add rule {family} nat prerouting {match} dnat to {target}",
     )
 
 
