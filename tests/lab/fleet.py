@@ -28,11 +28,13 @@ BOOTERS = 8
 class Lab:
     """Some hosts that see each other and a controller, and nothing else. `with Lab("name") as lab:` makes and ends it.
 
-    `keep` leaves it up after this process; `Lab.found` takes hold of it again.
+    `keep` leaves it up after this process; `Lab.found` takes hold of it again. `number` chooses its addresses: two labs may
+    have the same, for they never see each other; a free one if left out.
     """
 
-    def __init__(self, name: str = "lab", *, keep: bool = False) -> None:
+    def __init__(self, name: str = "lab", *, keep: bool = False, number: int | None = None) -> None:
         paths.owned(name)
+        self._number = number
         self.name = name
         self.keep = keep
         self.hosts: dict[str, Host] = {}
@@ -71,7 +73,7 @@ class Lab:
                 teardown.remove(name)
             (self.folder / "hosts").mkdir(parents=True)
             owner = None if self.keep else Process.of(os.getpid())
-            LabRecord(number=_free_number(), owner=owner).save(self.folder)
+            LabRecord(number=_free_number() if self._number is None else self._number, owner=owner).save(self.folder)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {self.name}", "-f", str(self.key))
         network.controller(self.name, self.plan)
         self._write_ssh_files()
