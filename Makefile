@@ -32,7 +32,7 @@ bench: $(STAMP) ## the figures of docs/performance.md (root)
 	WHYREFUSED_BENCH=1 $(BIN)/pytest tests/bench -p no:cacheprovider -s
 
 accuracy: $(STAMP) ## play every scenario, write docs/accuracy.md and the stories of tests/scenarios (root)
-	WHYREFUSED_ACCURACY=1 WHYREFUSED_RECORD=1 WHYREFUSED_SCENARIOS=1 $(BIN)/pytest tests/lab/test_scenarios.py -p no:cacheprovider
+	WHYREFUSED_ACCURACY=1 WHYREFUSED_RECORD=1 $(BIN)/pytest tests/lab/test_scenarios.py -p no:cacheprovider
 
 docs: $(STAMP) ## write the generated pages again
 	$(BIN)/python -m whyrefused.manual

@@ -41,6 +41,7 @@ class Scenario:
     finds: frozenset[tuple[str, str, str]]  # cause, variant, host
     unprivileged: frozenset[str]  # causes
     options: tuple[str, ...] = ()
+    seldom: bool = False  # played by `make accuracy` only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def scenarios() -> tuple[Scenario, ...]:
     return tuple(found)
 
 
-KEYS = {"name", "about", "base", "declare", "put", "meets", "finds", "unprivileged", "options"}
+KEYS = {"name", "about", "base", "declare", "put", "meets", "finds", "unprivileged", "options", "seldom"}
 
 
 def _read(group: str, one: Mapping[str, Any], bases: Mapping[str, Any]) -> Scenario:
@@ -82,7 +83,7 @@ def _read(group: str, one: Mapping[str, Any], bases: Mapping[str, Any]) -> Scena
         put=_steps(one.get("put", ())), meets=tuple(meets if isinstance(meets, list) else [meets]) if meets else (),
         finds=finds,
         unprivileged=frozenset(one["unprivileged"]) if "unprivileged" in one else frozenset(f[0] for f in finds),
-        options=tuple(one.get("options", ())),
+        options=tuple(one.get("options", ())), seldom=bool(one.get("seldom")),
     )  # fmt: skip
 
 
@@ -92,7 +93,8 @@ def _steps(listed: list[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
 
 def play(scenario: Scenario, logins: tuple[str, ...] = LOGINS) -> Ended:
     """What comes of it? New hosts, the fault, the plain connects, then an audit under each login."""
-    with Lab(f"s{os.getpid() % 10000}-{scenario.name[:20].rstrip('-')}") as lab:
+    # All labs of scenarios have the same addresses, so that what is declared is the same text and read once in stories.
+    with Lab(f"s{os.getpid()}-{scenarios().index(scenario)}", number=0) as lab:
         lab.boot(*scenario.hosts)
         for host, segments in scenario.wires.items():
             for segment, address in segments.items():

@@ -21,7 +21,9 @@ def wanted() -> bool:
 
 
 def keep(ended: Ended) -> None:
-    """Write the three files of the story."""
+    """Write the three files of the story; those that are played seldom are not kept."""
+    if ended.scenario.seldom:
+        return
     folder = STORIES / ended.scenario.name
     folder.mkdir(exist_ok=True)
     run = ended.audits["root"]
