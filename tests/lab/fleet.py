@@ -28,8 +28,8 @@ BOOTERS = 8
 class Lab:
     """Some hosts that see each other and a controller, and nothing else. `with Lab("name") as lab:` makes and ends it.
 
-    `keep` leaves it up after this process; `Lab.found` takes hold of it again. `number` chooses its addresses, a free one
-    if left out: two labs may have the same, for they never see each other.
+    `keep` leaves it up after this process; `Lab.found` takes hold of it again. `number` chooses its addresses, if left
+    out free ones: two labs may have the same, for they never see each other.
     """
 
     def __init__(self, name: str = "lab", *, keep: bool = False, number: int | None = None) -> None:
