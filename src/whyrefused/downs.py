@@ -142,7 +142,8 @@ def _holders(
 ) -> tuple[Listener, ...]:
     """Who else holds its port? That of the case, or those that the unit's own words name."""
     named = error.ports if error and error.kind == "in-use" else ()
-    free = [int(key.partition("/")[0]) for key, owner in case.declared_ports.items() if owner is None and error]
+    mine = error is not None or [suffixed(one) for one in case.free_units] == [unit.id]
+    free = [int(key.partition("/")[0]) for key, owner in case.declared_ports.items() if owner is None and mine]
     for port in dict.fromkeys((*([case.port] if case.port else []), *named, *free)):
         found, _ = ports.on_port(host, case.protocol, port)
         others = [one for one in found if ports.owned(one, unit, socket) is False]
