@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _remote, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,14 +50,9 @@ def path(client: IPv4Address | IPv6Address | str, server: IPv4Address | IPv6Addr
     return f"{client}/{server}/{port}"
 
 
-@cache
-def _text() -> str:
-    return (files("whyrefused.probes") / "remote" / "sight.py").read_text()
-
-
 def program(mode: str, arguments: str) -> str:
     """Which shell text runs remote/sight.py? Looking at packets takes root; without python3 there is only time."""
-    run = f"python3 -ISc {shlex.quote(_text())} {mode} {WATCHED:g} {arguments}"
+    run = f"python3 -ISc {shlex.quote(_remote.program('sight.py'))} {mode} {WATCHED:g} {arguments}"
     waited = f"sleep {WATCHED:g}; printf 'lost\\tpython3 is not there\\n'"
     able = 'if [ "$S" ] && $S true 2>/dev/null; then'
     return f"if command -v python3 >/dev/null 2>&1; then {able} $S {run}; else {run}; fi; else {waited}; fi"

@@ -27,12 +27,10 @@ from __future__ import annotations
 import hashlib
 import shlex
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from whyrefused.probes import Unreadable, dials, failed
+from whyrefused.probes import Unreadable, _remote, dials, failed
 from whyrefused.records import Frame
 
 if TYPE_CHECKING:
@@ -175,15 +173,10 @@ def key(url: str, who: str, proxy: str, profile: str) -> str:
     return f"{hashlib.sha256(words.encode()).hexdigest()[:12]} {words}"
 
 
-@cache
-def _program(name: str) -> str:
-    return (files("whyrefused.probes") / "remote" / name).read_text()
-
-
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text opens these pages?"""
     words = [word for one in asked for word in (*one.split(" ", 4), *["-"] * 5)[:5]]
-    browse, dial = shlex.quote(_program("browse.py")), shlex.quote(_program("dial.py"))
+    browse, dial = shlex.quote(_remote.program("browse.py")), shlex.quote(_remote.program("dial.py"))
     return (
         "u=$(id -u); for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
         f'exec $S $p -ISc {browse} {dial} "$u" {" ".join(map(shlex.quote, words))}; fi; done; '

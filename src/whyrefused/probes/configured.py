@@ -17,11 +17,9 @@ import ipaddress
 import re
 import shlex
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _remote, failed
 from whyrefused.probes.units import suffixed
 from whyrefused.records import Missing
 
@@ -129,15 +127,10 @@ def dotted(key: str) -> str:
     return re.sub(r"\[(\d+)\]", r".\1", key).lstrip(".")
 
 
-@cache
-def _program() -> str:
-    return (files("whyrefused.probes") / "remote" / "configured.awk").read_text()
-
-
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks what stands there? The arguments are `configured_in` as the inventory writes it."""
     calls = "\n".join(f"{_call(where)} &" for where in asked)
-    return f"A={shlex.quote(_program())}{ASK}{calls}\nwait; true"
+    return f"A={shlex.quote(_remote.program('configured.awk'))}{ASK}{calls}\nwait; true"
 
 
 def _call(where: str) -> str:

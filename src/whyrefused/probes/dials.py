@@ -19,11 +19,9 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _answers, failed
+from whyrefused.probes import Unreadable, _answers, _remote, failed
 from whyrefused.probes._answers import Answer
 
 if TYPE_CHECKING:
@@ -134,11 +132,6 @@ def key(host: str, port: int, who: str = "", proxy: str = "") -> str:
     return f"{host} {port} {who or '-'} {proxy or '-'}" if who or proxy else f"{host} {port}"
 
 
-@cache
-def _program(name: str) -> str:
-    return (files("whyrefused.probes") / "remote" / name).read_text()
-
-
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text dials these? The first argument is the seconds for one connect, the others are keys."""
     others = tuple(key for key in asked[1:] if key.count(" ") > 1 and key.split(" ")[2] != "-")
@@ -153,7 +146,7 @@ def fragment(asked: tuple[str, ...]) -> str:
 
 def _call(rights: str, asked: tuple[str, ...]) -> str:
     arguments = " ".join(map(shlex.quote, asked))
-    python, perl = shlex.quote(_program("dial.py")), shlex.quote(_program("dial.pl"))
+    python, perl = shlex.quote(_remote.program("dial.py")), shlex.quote(_remote.program("dial.pl"))
     return (
         "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
         f"exec {rights}$p -ISc {python} {arguments}; fi; done; "

@@ -12,11 +12,9 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _remote, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,17 +51,12 @@ class Lookup:
         return self.word in DEAD
 
 
-@cache
-def _program() -> str:
-    return (files("whyrefused.probes") / "remote" / "lookup.py").read_text()
-
-
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks every nameserver for all names?"""
     arguments = " ".join(map(shlex.quote, asked))
     return (
         "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
-        f"exec $p -ISc {shlex.quote(_program())} {arguments}; fi; done; echo '{NO_ASKER}'; exit 127"
+        f"exec $p -ISc {shlex.quote(_remote.program('lookup.py'))} {arguments}; fi; done; echo '{NO_ASKER}'; exit 127"
     )
 
 

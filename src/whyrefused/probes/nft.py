@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _remote, failed
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -27,17 +25,13 @@ KERNEL_HAS_NONE = (
 )
 
 
-@cache
-def _tables() -> str:
-    return (files("whyrefused.probes") / "remote" / "tables.py").read_text()
-
-
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the nftables rules? Where nft is not installed, whether the kernel has any."""
     python = "command -v python3 >/dev/null 2>&1"
+    tables = f"exec $S python3 -ISc {shlex.quote(_remote.program('tables.py'))}"
     return (
         f"if {KERNEL_HAS_NONE}; then echo 'kernel without nf_tables'; exit 0; fi; "
-        f"if ! command -v nft >/dev/null 2>&1 && {python}; then exec $S python3 -ISc {shlex.quote(_tables())}; fi; "
+        f"if ! command -v nft >/dev/null 2>&1 && {python}; then {tables}; fi; "
         "exec $S nft -j list ruleset"
     )
 
