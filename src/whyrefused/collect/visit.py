@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import subprocess
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,18 @@ def _carry(host: Host, text: str, options: Options) -> tuple[bytes, tuple[str, .
         limits = ssh.Limits(command=options.host_timeout, host=options.host_timeout)
         output = ssh.visit(host.connection, text.encode(), limits, options.ssh)
         return output.stdout, output.warnings
+    if host.connection.kind == "local":
+        return _here(text, options), ()
     return _through_testinfra(host.connection, text, options), ()
+
+
+def _here(text: str, options: Options) -> bytes:
+    """Give the script to a sh of this machine, as its input: an argument may not be longer than 128 KiB (execve(2))."""
+    # An operator's own session is not what a login to this machine looks like.
+    script_text = f"unset SSH_CONNECTION\n{text}".encode()
+    argv = ["timeout", f"{options.host_timeout:g}", "sh"]
+    done = subprocess.run(argv, input=script_text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)  # noqa: S603 - our own script
+    return done.stdout
 
 
 def _through_testinfra(connection: Connection, text: str, options: Options) -> bytes:
@@ -76,20 +88,14 @@ def _through_testinfra(connection: Connection, text: str, options: Options) -> b
     import testinfra  # noqa: PLC0415 - only those who need it pay for loading it
 
     spec, settings = _spec(connection, options)
-    # An operator's own session is not what a login to this machine looks like.
-    own = "unset SSH_CONNECTION\n" if connection.kind == "local" else ""
-    result = testinfra.get_host(spec, **settings).run(
-        f"timeout {options.host_timeout:g} sh -c {shlex.quote(own + text)}"
-    )
-    if connection.kind != "local" and result.rc in {1, 125, 126, 127, NO_SSH} and b"BEGIN " not in result.stdout_bytes:
+    result = testinfra.get_host(spec, **settings).run(f"timeout {options.host_timeout:g} sh -c {shlex.quote(text)}")
+    if result.rc in {1, 125, 126, 127, NO_SSH} and b"BEGIN " not in result.stdout_bytes:
         words = " ".join(result.stderr.split())[:300]
         raise ssh.NotReached("unreachable", f"{spec}: exit status {result.rc}: {words}")
     return bytes(result.stdout_bytes)
 
 
 def _spec(connection: Connection, options: Options) -> tuple[str, dict[str, Any]]:
-    if connection.kind == "local":
-        return "local://", {}
     if connection.kind != "openssh":
         return f"{connection.kind}://{connection.address}", {}
     user = f"{connection.user}@" if connection.user else ""
