@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused import outgoing, paths, verdicts
+from whyrefused.facts import outgoing, paths, verdicts
 from whyrefused.plan.items import LaterItem
 from whyrefused.records import LATER, CouldNotLook, Seen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import verdicts
+from whyrefused.facts import verdicts
 from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused.nat import forwards
+from whyrefused.facts.nat import forwards
 from whyrefused.records import LATER, Seen
 
 if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
-    from whyrefused.nat.forwards import Forwarded
+    from whyrefused.facts.nat.forwards import Forwarded
     from whyrefused.plan.keys.forwards import ForwardItem
     from whyrefused.records import Line
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import headroom
+from whyrefused.facts import headroom
 from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:

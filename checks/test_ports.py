@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import addresses, ports
+from whyrefused.facts import addresses, ports
 from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import proxies
+from whyrefused.facts import proxies
 from whyrefused.plan.keys.proxy import ProxyItem, WayItem
 from whyrefused.records import Seen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import resolution
+from whyrefused.facts import resolution
 from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:

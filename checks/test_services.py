@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import services
+from whyrefused.facts import services
 from whyrefused.records import Seen
 
 if TYPE_CHECKING:

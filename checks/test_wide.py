@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused import ports, verdicts
+from whyrefused.facts import ports, verdicts
 from whyrefused.records import CouldNotLook, Seen
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from whyrefused.records import Ruling
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.plan.items import Item
     from whyrefused.probes.dials import Dial, Try
     from whyrefused.records import Line, Seen

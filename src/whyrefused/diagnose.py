@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused import pages, refuser
 from whyrefused.case import BrowseItem, excluded
 from whyrefused.cases import case_of
 from whyrefused.causes import registry
+from whyrefused.facts import pages, refuser
 from whyrefused.records import Finding
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence
+    from whyrefused.facts.refuser import Refusal
     from whyrefused.plan.items import Item
     from whyrefused.records import Inventory, Ruling, Seen
-    from whyrefused.refuser import Refusal
 
 UNDETERMINED = "undetermined"
 

@@ -13,7 +13,7 @@ from whyrefused.records import CouldNotLook, Line, Missing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from whyrefused.addresses import Address
+    from whyrefused.facts.addresses import Address
     from whyrefused.probes import (
         addresses,
         binding,

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyrefused.addresses import answers, meets, plain
+from whyrefused.facts.addresses import answers, meets, plain
 from whyrefused.probes import listeners
 from whyrefused.records import Frame
 

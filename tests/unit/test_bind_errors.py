@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused import bind_errors
+from whyrefused.facts import bind_errors
 from whyrefused.probes.trouble import Said, Trouble
 
 

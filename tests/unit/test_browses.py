@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whyrefused import pages
+from whyrefused.facts import pages
 from whyrefused.inventory.expect import Expect
 from whyrefused.plan.keys.browses import BrowseItem, items, questions
 from whyrefused.probes import browses

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused.no_proxy import READERS, meant, proxy_for
+from whyrefused.plan.no_proxy import READERS, meant, proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

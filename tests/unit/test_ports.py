@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused import ports
 from whyrefused.evidence import HostEvidence
+from whyrefused.facts import ports
 from whyrefused.probes import listeners, units
 from whyrefused.records import CouldNotLook, Frame, Missing, Reply
 

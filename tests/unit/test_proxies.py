@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyrefused import proxies
 from whyrefused.evidence import HostEvidence
+from whyrefused.facts import proxies
 from whyrefused.probes import proxy
 from whyrefused.records import CouldNotLook, Frame, Reply
 

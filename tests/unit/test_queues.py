@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused import limits
 from whyrefused.evidence import HostEvidence
+from whyrefused.facts import limits
+from whyrefused.facts.queues import Watched, taking
 from whyrefused.probes.listeners import Listener
 from whyrefused.probes.queues import Queue
-from whyrefused.queues import Watched, taking
 from whyrefused.records import CouldNotLook
 
 

@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused import refuser
 from whyrefused.case import Case
 from whyrefused.evidence import Evidence
+from whyrefused.facts import refuser
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.probes.dials import Dial, Try
 from whyrefused.records import Frame, Reply, Seen

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from whyrefused import routing
 from whyrefused.evidence import HostEvidence
+from whyrefused.facts import routing
 from whyrefused.records import CouldNotLook, Frame, Reply
 
 TEXT = (Path(__file__).parent / "data/probes/routes/router.txt").read_text()

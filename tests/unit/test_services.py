@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from whyrefused import services
 from whyrefused.evidence import HostEvidence
+from whyrefused.facts import services
 from whyrefused.records import CouldNotLook, Frame, Missing, Reply
 
 TEXT = (Path(__file__).parent / "data/probes/units/every-state.txt").read_text()

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import pages
 from whyrefused.case import BrowseItem, PathItem, excluded, unknown
+from whyrefused.facts import pages
 from whyrefused.probes.browses import target
 from whyrefused.records import Line, Ruling
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall, outgoing, refuser, verdicts
+from whyrefused import firewall
 from whyrefused.case import PathItem, excluded, unknown
 from whyrefused.evidence import looked
+from whyrefused.facts import outgoing, refuser, verdicts
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.sandbox import Fence
+    from whyrefused.facts.verdicts import Verdict
     from whyrefused.probes.dials import Dial, Try
     from whyrefused.records import Line, Symptom
-    from whyrefused.sandbox import Fence
-    from whyrefused.verdicts import Verdict
 
 CODE = "client-firewall"
 SIDE = "client"

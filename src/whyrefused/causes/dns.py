@@ -10,19 +10,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whyrefused import addresses, ports, resolution
-from whyrefused.addresses import plain
 from whyrefused.case import NameItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
+from whyrefused.facts import addresses, ports, resolution
+from whyrefused.facts.addresses import plain
 from whyrefused.plan.who import is_literal, is_self
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.addresses import Address
+    from whyrefused.facts.resolution import Reason
     from whyrefused.records import Line
-    from whyrefused.resolution import Reason
 
 CODE = "dns"
 SIDE = "client"

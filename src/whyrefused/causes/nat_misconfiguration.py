@@ -12,19 +12,19 @@ import ipaddress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whyrefused import refuser, routing, verdicts
 from whyrefused.case import FirewallItem, ForwardItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
-from whyrefused.nat import ends, mend, returning, translation
-from whyrefused.nat.fault import Fault
+from whyrefused.facts import refuser, routing, verdicts
+from whyrefused.facts.nat import ends, mend, returning, translation
+from whyrefused.facts.nat.fault import Fault
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
-    from whyrefused.nat.translation import Way
+    from whyrefused.facts.nat.translation import Way
+    from whyrefused.facts.verdicts import Verdict
     from whyrefused.probes.dials import Dial, Try
-    from whyrefused.verdicts import Verdict
 
 CODE = "nat-misconfiguration"
 SIDE = "server"

@@ -15,9 +15,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from whyrefused import configured, limits, overflows, ports, queues
 from whyrefused.case import HeadroomItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
+from whyrefused.facts import configured, limits, overflows, ports, queues
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
-    from whyrefused.headroom import Room
-    from whyrefused.limits import Reached
+    from whyrefused.facts.headroom import Room
+    from whyrefused.facts.limits import Reached
+    from whyrefused.facts.queues import Watched
     from whyrefused.probes.listeners import Listener
-    from whyrefused.queues import Watched
 
 CODE = "overload"
 SIDE = "server"

@@ -11,17 +11,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whyrefused import environments, pages, proxies, through
 from whyrefused.case import BrowseItem, PathItem, ProxyItem, WayItem, excluded, unknown
+from whyrefused.facts import environments, pages, proxies, through
+from whyrefused.facts.proxies import aside, missed, plain, roots, sending
 from whyrefused.probes.proxy import ETC, LOGIN
-from whyrefused.proxies import aside, missed, plain, roots, sending
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.proxies import Found, Ways
     from whyrefused.probes.browses import Browse
-    from whyrefused.proxies import Found, Ways
 
 CODE = "proxy"
 SIDE = "client"

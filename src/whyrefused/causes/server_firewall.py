@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall, refuser, sandbox, verdicts
+from whyrefused import firewall
 from whyrefused.case import FirewallItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
-from whyrefused.nat import translation
+from whyrefused.facts import refuser, sandbox, verdicts
+from whyrefused.facts.nat import translation
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.refuser import Refusal
+    from whyrefused.facts.verdicts import Verdict
     from whyrefused.probes.dials import Try
     from whyrefused.records import Line
-    from whyrefused.refuser import Refusal
-    from whyrefused.verdicts import Verdict
 
 CODE = "server-firewall"
 SIDE = "server"

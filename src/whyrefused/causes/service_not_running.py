@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import daemons, downs, meant, ports, services
 from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
+from whyrefused.facts import daemons, downs, meant, ports, services
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
-    from whyrefused.downs import Down
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.downs import Down
     from whyrefused.probes.listeners import Listener
 
 CODE = "service-not-running"

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
-from whyrefused import addresses, meant, ports, services
 from whyrefused.case import PathItem, PortItem, excluded, unknown
-from whyrefused.daemons import rebind, rebind_socket
 from whyrefused.evidence import looked
+from whyrefused.facts import addresses, meant, ports, services
+from whyrefused.facts.daemons import rebind, rebind_socket
 from whyrefused.probes.binding import HOSTS, SYSCTL
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.probes.listeners import Listener
     from whyrefused.records import Line
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from whyrefused import addresses, daemons, ports
 from whyrefused.case import ConfiguredItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
+from whyrefused.facts import addresses, daemons, ports
 from whyrefused.plan.who import is_literal, is_self
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
-    from whyrefused.destinations import Told
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.destinations import Told
     from whyrefused.records import Line
 
 CODE = "wrong-destination"

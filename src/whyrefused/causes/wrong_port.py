@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import addresses, meant, ports, services
 from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
-from whyrefused.daemons import MANY_MASTERS, rebind, rebind_socket
 from whyrefused.evidence import looked
+from whyrefused.facts import addresses, meant, ports, services
+from whyrefused.facts.daemons import MANY_MASTERS, rebind, rebind_socket
 from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook, Missing, Ruling
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory.expect import ProxySettings
-from whyrefused.no_proxy import meant
+from whyrefused.plan.no_proxy import meant
 
 if TYPE_CHECKING:
     from whyrefused.inventory.expect import Proxy

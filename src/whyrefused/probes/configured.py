@@ -26,7 +26,7 @@ from whyrefused.records import Missing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from whyrefused.addresses import Address
+    from whyrefused.facts.addresses import Address
     from whyrefused.records import Frame
 
 SOURCE = "grep KEY FILE"

@@ -19,7 +19,7 @@ from whyrefused.probes import Unreadable, _remote, failed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from whyrefused.addresses import Address
+    from whyrefused.facts.addresses import Address
     from whyrefused.records import Frame
 
 SOURCE = "host NAME SERVER"

@@ -21,7 +21,7 @@ from whyrefused.probes import Unreadable, failed, whole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from whyrefused.addresses import Address
+    from whyrefused.facts.addresses import Address
     from whyrefused.records import Frame
 
 SOURCE = "ss -Htlnm; nstat -az"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused.addresses import V4
+from whyrefused.facts.addresses import V4
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.probes.routes import Route, Tables
     from whyrefused.records import Line
 

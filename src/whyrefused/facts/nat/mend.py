@@ -11,10 +11,10 @@ from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.nat.translation import Way
+    from whyrefused.facts.verdicts import Verdict
     from whyrefused.firewall import Step
-    from whyrefused.nat.translation import Way
     from whyrefused.plan.keys.forwards import ForwardItem
-    from whyrefused.verdicts import Verdict
 
 MANAGED = {
     "docker": "docker: recreate the container whose port this is (docker ps -a; docker compose up -d)",

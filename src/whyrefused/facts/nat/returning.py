@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import routing
-from whyrefused.nat import translation
+from whyrefused.facts import routing
+from whyrefused.facts.nat import translation
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
     from whyrefused.evidence import HostEvidence
-    from whyrefused.nat.translation import Way
+    from whyrefused.facts.addresses import Address
+    from whyrefused.facts.nat.translation import Way
     from whyrefused.probes.routes import Route
     from whyrefused.records import Line
 

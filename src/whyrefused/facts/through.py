@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import outgoing, ports, verdicts
 from whyrefused.case import excluded, unknown
+from whyrefused.facts import outgoing, ports, verdicts
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import limits
-from whyrefused.limits import Reached
+from whyrefused.facts import limits
+from whyrefused.facts.limits import Reached
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.queues import Watched
     from whyrefused.probes.listeners import Listener
-    from whyrefused.queues import Watched
     from whyrefused.records import Line
 
 ABORT, SOMAXCONN = "net/ipv4/tcp_abort_on_overflow", "net/core/somaxconn"

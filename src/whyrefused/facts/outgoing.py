@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall, sandbox
+from whyrefused import firewall
+from whyrefused.facts import sandbox
+from whyrefused.facts.verdicts import Verdict
 from whyrefused.records import CouldNotLook
-from whyrefused.verdicts import Verdict
 
 if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.sandbox import Fence
     from whyrefused.probes.dials import Dial, Dialler, Try
-    from whyrefused.sandbox import Fence
 
 NOBODYS = "/"
 """A control group that no rule is made for: where our own dial stands, seen from a unit's."""

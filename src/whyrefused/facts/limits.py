@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.addresses import V4
+from whyrefused.facts.addresses import V4
 from whyrefused.probes import whole
 from whyrefused.probes.units import suffixed
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.probes.processes import Process
     from whyrefused.records import Line
 

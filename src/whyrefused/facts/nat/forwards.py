@@ -9,18 +9,18 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import addresses, ports, verdicts
 from whyrefused.evidence import looked
-from whyrefused.nat import ends, returning, translation
+from whyrefused.facts import addresses, ports, verdicts
+from whyrefused.facts.nat import ends, returning, translation
 from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence, HostEvidence
-    from whyrefused.nat.returning import Return
-    from whyrefused.nat.translation import Way
+    from whyrefused.facts.addresses import Address
+    from whyrefused.facts.nat.returning import Return
+    from whyrefused.facts.nat.translation import Way
     from whyrefused.plan.keys.forwards import ForwardItem
     from whyrefused.probes.dials import Dial
     from whyrefused.records import Line

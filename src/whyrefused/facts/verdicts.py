@@ -10,16 +10,17 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall, routing
-from whyrefused.addresses import V4, V6, plain
+from whyrefused import firewall
+from whyrefused.facts import routing
+from whyrefused.facts.addresses import V4, V6, plain
 from whyrefused.probes.dials import SYMPTOMS
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.firewall import Part, Trace
     from whyrefused.firewall import Verdict as Answer
     from whyrefused.plan.keys.firewall import FirewallItem

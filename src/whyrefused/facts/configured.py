@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from whyrefused.limits import Reached, lines
+from whyrefused.facts.limits import Reached, lines
 from whyrefused.probes.serving import LOG, NGINX, daemon_of
 from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook

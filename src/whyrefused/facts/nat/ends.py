@@ -6,23 +6,23 @@ import ipaddress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whyrefused import outgoing, ports, routing, verdicts
-from whyrefused.addresses import V4
 from whyrefused.evidence import looked
-from whyrefused.nat import mend, returning, translation
-from whyrefused.nat.fault import Fault
+from whyrefused.facts import outgoing, ports, routing, verdicts
+from whyrefused.facts.addresses import V4
+from whyrefused.facts.nat import mend, returning, translation
+from whyrefused.facts.nat.fault import Fault
 from whyrefused.probes import _sight
 from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from whyrefused.addresses import Address
     from whyrefused.case import Case
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.addresses import Address
+    from whyrefused.facts.verdicts import Verdict
     from whyrefused.probes.dials import Dial, Try
     from whyrefused.probes.listeners import Listener
-    from whyrefused.verdicts import Verdict
 
 WORDS: Mapping[str, tuple[str, str]] = {
     "unreachable": ("EHOSTUNREACH", "route-unreachable"),

@@ -6,19 +6,20 @@ import ipaddress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused import addresses, firewall, ports, routing, verdicts
+from whyrefused import firewall
 from whyrefused.evidence import looked
+from whyrefused.facts import addresses, ports, routing, verdicts
 from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.addresses import Address
+    from whyrefused.facts.verdicts import Verdict
     from whyrefused.firewall import Step
     from whyrefused.plan.keys.forwards import ForwardItem
     from whyrefused.probes.listeners import Listener
     from whyrefused.probes.routes import Route
     from whyrefused.records import Line, Symptom
-    from whyrefused.verdicts import Verdict
 
 State = Literal[
     "forwarded", "relayed", "forward-blocked", "route-blackhole", "route-unreachable", "forwarding-off",

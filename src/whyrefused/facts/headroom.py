@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import limits, ports, queues
+from whyrefused.facts import limits, ports, queues
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.queues import Watched
     from whyrefused.plan.keys.headroom import HeadroomItem
     from whyrefused.probes.listeners import Listener
-    from whyrefused.queues import Watched
     from whyrefused.records import Line
 
 FILES = "fs/file-nr"

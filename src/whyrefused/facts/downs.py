@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import bind_errors, ports, services
-from whyrefused.addresses import V4, V6, plain
 from whyrefused.case import ServiceItem
-from whyrefused.daemons import MANY_MASTERS
 from whyrefused.evidence import looked
+from whyrefused.facts import bind_errors, ports, services
+from whyrefused.facts.addresses import V4, V6, plain
+from whyrefused.facts.daemons import MANY_MASTERS
 from whyrefused.probes.units import suffixed
 from whyrefused.records import Missing
 
 if TYPE_CHECKING:
-    from whyrefused.bind_errors import BindError
     from whyrefused.case import Case
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.bind_errors import BindError
     from whyrefused.probes.listeners import Listener
     from whyrefused.probes.trouble import Need, Said, Trouble
     from whyrefused.probes.units import Unit

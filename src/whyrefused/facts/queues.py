@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused import addresses
+from whyrefused.facts import addresses
 from whyrefused.probes.queues import key
 from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.probes.listeners import Listener
     from whyrefused.probes.queues import Queue
     from whyrefused.records import Line

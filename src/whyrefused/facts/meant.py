@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import daemons, ports, services
+from whyrefused.facts import daemons, ports, services
 
 if TYPE_CHECKING:
     from whyrefused.case import Case

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import resolution
 from whyrefused.evidence import looked
+from whyrefused.facts import resolution
 from whyrefused.plan.who import is_literal
 from whyrefused.probes.dials import Dial
 from whyrefused.records import CouldNotLook, Missing

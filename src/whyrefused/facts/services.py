@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused.ports import socket_of
+from whyrefused.facts.ports import socket_of
 
 if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.addresses import V4, V6
 from whyrefused.evidence import looked
+from whyrefused.facts.addresses import V4, V6
 from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from whyrefused.addresses import Address
     from whyrefused.evidence import HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.probes.lookups import Lookup
     from whyrefused.probes.names import Name
     from whyrefused.records import Line

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from whyrefused import no_proxy
-from whyrefused.plan import way
+from whyrefused.plan import no_proxy, way
 from whyrefused.probes.proxy import ETC, LOGIN, MANAGER, Setting
 from whyrefused.records import CouldNotLook, Missing
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from whyrefused.addresses import Address
+    from whyrefused.facts.addresses import Address
     from whyrefused.probes.units import Unit
     from whyrefused.records import Symptom
 

@@ -6,9 +6,9 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused import resolution
-from whyrefused.addresses import V4, plain
 from whyrefused.evidence import looked
+from whyrefused.facts import resolution
+from whyrefused.facts.addresses import V4, plain
 from whyrefused.inventory.expect import default_port
 from whyrefused.plan.who import is_literal, is_self
 from whyrefused.probes.configured import ANY_NAME, dotted, siblings
@@ -17,8 +17,8 @@ from whyrefused.records import CouldNotLook, Line, Missing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from whyrefused.addresses import Address
     from whyrefused.evidence import Evidence, HostEvidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.plan.keys.configured_in import ConfiguredItem
     from whyrefused.probes.configured import Configured, Setting
 
