@@ -59,6 +59,8 @@ def of_causes() -> str:
         hidden = ", ".join(f"[{code}](#{code})" for code in cause.hidden_by)
         parts.append(
             f'## <a id="{cause.code}"></a>{cause.title}\n\n`{cause.code}`, on the {cause.side} side.\n\n{cause.text}\n'
+            "\n| variant | |\n|---|---|\n"
+            + "".join(f"| `{slug}` | {words} |\n" for slug, words in cause.variants.items())
             + (f"\nA packet that meets one of these first never comes this far: {hidden}.\n" if hidden else "")
         )
     return "\n".join(parts)

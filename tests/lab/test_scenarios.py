@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from whyrefused.causes import ORDER
+from whyrefused.causes import ORDER, registry
+from whyrefused.records import Symptom
 
 from . import story, unavailable
 from .scenario import play, scenarios
@@ -69,6 +70,13 @@ def test_no_lab_no_scenarios() -> None:
     """Where the lab cannot run, the scenarios are at least read."""
     assert ALL
     assert unavailable() is None or all(one.finds is not None for one in ALL)
+
+
+def test_all_variants_are_documented() -> None:
+    """A variant that a scenario states is one of its cause's."""
+    stated = {(cause, variant) for one in ALL for cause, variant, _ in one.finds}
+    known = {(code, variant) for code, cause in registry().items() for variant in cause.variants}
+    assert stated - known <= {("undetermined", symptom) for symptom in get_args(Symptom)}
 
 
 def test_all_causes_have_scenarios() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -59,6 +60,8 @@ def test_cause(code: str) -> None:
     assert len(cause.text.split()) > 15
     assert cause.text.endswith(".")
     assert set(cause.hidden_by) <= set(TITLES) - {code}
+    assert cause.variants
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug) and words for slug, words in cause.variants.items())
     assert ["case", "evidence"] == [name.lstrip("_") for name in inspect.signature(cause.rule).parameters]
     assert inspect.getdoc(cause.rule)
 

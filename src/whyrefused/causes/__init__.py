@@ -6,6 +6,7 @@ A cause is a module of this folder, found because it is there:
 - `CODE` is its id, the file's name with dashes, and `SIDE` where it lies;
 - `HIDDEN_BY` names the causes that keep a packet from ever meeting this one: where one of them is proven too, it is
   what the client saw, and this one is what it would see next;
+- `VARIANTS` says what each variant means that a proven `Ruling` may have;
 - `rule(case, evidence) -> Ruling` answers `proven`, `excluded` or `unknown` for one failure, with the host's own line.
 
 Causes do not import each other.
@@ -43,6 +44,7 @@ class Cause:
     title: str
     text: str
     hidden_by: tuple[str, ...]
+    variants: Mapping[str, str]  # slug -> what it means
     rule: Callable[[Case, Evidence], Ruling]
 
 
@@ -59,5 +61,5 @@ def _read(module: object) -> Cause:
     values = vars(module)
     return Cause(
         code=values["CODE"], side=values["SIDE"], title=title.rstrip("."), text=text.strip(),
-        hidden_by=values["HIDDEN_BY"], rule=values["rule"],
+        hidden_by=values["HIDDEN_BY"], variants=values["VARIANTS"], rule=values["rule"],
     )  # fmt: skip

@@ -25,6 +25,25 @@ if TYPE_CHECKING:
 CODE = "browser"
 SIDE = "client"
 HIDDEN_BY = ()
+VARIANTS = {
+    "policy-proxy": "a policy sends it through a proxy",
+    "pac-dead": "the PAC script that a policy makes mandatory cannot be had",
+    "pac-proxy-dead": "a PAC script names a proxy that does not answer",
+    "flag-proxy": "a command-line flag sends it through a proxy",
+    "profile-proxy": "the profile's own proxy setting",
+    "host-resolver-rules": "a flag maps the name elsewhere",
+    "hsts-upgrade": "a remembered HSTS entry makes it https",
+    "https-upgrade": "the browser makes it https by itself",
+    "cached-redirect": "a remembered permanent redirect leads elsewhere",
+    "extension": "an extension blocks or redirects it",
+    "doh": "DNS over HTTPS asks a server that does not answer",
+    "url-blocklist": "a policy blocks the URL",
+    "unsafe-port": "the browser opens no page on this port",
+    "policy": "a policy, which one is not seen",
+    "flags": "a flag, which one is not seen",
+    "profile": "the profile, what of it is not seen",
+}
+"""What a variant means; the slugs never change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

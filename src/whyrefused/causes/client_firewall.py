@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 CODE = "client-firewall"
 SIDE = "client"
 HIDDEN_BY = ("dns", "wrong-destination", "proxy")
+VARIANTS = {
+    "output-reject-tcp-reset": "a rule refuses what goes out, with a reset",
+    "output-reject-icmp": "a rule refuses what goes out, with an ICMP error",
+    "output-drop": "a rule drops what goes out",
+    "answer-dropped": "a rule keeps the server's answer from coming in",
+    "answer-rejected": "a rule refuses the server's answer",
+    "connection-limit": "a rule limits how many connections there may be",
+    "ip-address-deny": "systemd drops what the unit sends",
+    "restrict-address-families": "systemd keeps the unit from the address family",
+    "private-network": "the unit has no network but its own",
+}
+"""What a variant means; the slugs never change."""
 
 BY_SOMETHING_ELSE = frozenset({"EPERM", "EACCES", "EAFNOSUPPORT"})
 """Local errors that a security module, seccomp or a route makes, not a rule for packets."""

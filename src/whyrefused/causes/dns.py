@@ -27,6 +27,27 @@ if TYPE_CHECKING:
 CODE = "dns"
 SIDE = "client"
 HIDDEN_BY = ("wrong-destination",)
+VARIANTS = {
+    "hosts-file": "/etc/hosts gives another address",
+    "wrong-record": "its nameserver has another address",
+    "no-record": "its nameserver has none",
+    "wrong-resolver": "it asks another nameserver than the one that has it right",
+    "dead-resolver": "no nameserver answers",
+    "resolver-refuses": "its nameserver refuses to answer",
+    "resolver-fails": "its nameserver fails",
+    "no-resolver": "it has no nameserver",
+    "stub-down": "systemd-resolved's stub does not answer",
+    "stale-cache": "systemd-resolved answers from an old cache",
+    "search-domain": "a search domain completes it to another name",
+    "nsswitch": "nsswitch.conf asks another source, or not DNS",
+    "bad-member": "one of its addresses should not be there",
+    "missing-address": "one of its addresses is missing",
+    "aaaa-only": "it has IPv6 addresses only, and the service is on IPv4",
+    "aaaa-preferred": "the IPv6 address comes first, and the service is on IPv4",
+    "wrong-address": "it has another address, and who says so is not seen",
+    "no-answer": "it has none, and why is not seen",
+}
+"""What a variant means; the slugs never change."""
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:

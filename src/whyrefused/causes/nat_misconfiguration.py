@@ -29,6 +29,24 @@ if TYPE_CHECKING:
 CODE = "nat-misconfiguration"
 SIDE = "server"
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall")
+VARIANTS = {
+    "no-forward": "no rule forwards the port",
+    "wrong-inside-host": "the rule leads to another host",
+    "wrong-inside-port": "the rule leads to another port",
+    "forwarding-off": "the router does not forward packets",
+    "forward-blocked": "the router's rules keep it from passing",
+    "no-return-path": "the answers do not find the way back",
+    "hairpin": "client and server are neighbours, and the answer goes past the router",
+    "stale-snat": "the source is rewritten to an address that leads nowhere",
+    "leftover-redirect": "a rule of the server redirects the port to one that nobody holds",
+    "leftover-dnat": "a rule of the server sends it to another host",
+    "loopback-shut": "a rule of the server sends it to loopback, which nothing from outside may reach",
+    "published-gone": "a published port leads to a container that is gone",
+    "route-blackhole": "a route swallows what goes to the server",
+    "route-unreachable": "a route calls the server unreachable",
+    "route-prohibit": "a route forbids the way",
+}
+"""What a variant means; the slugs never change."""
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:

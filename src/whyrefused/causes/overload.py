@@ -32,7 +32,32 @@ if TYPE_CHECKING:
 
 CODE = "overload"
 SIDE = "server"
-HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
+HIDDEN_BY = (
+    "dns",
+    "wrong-destination",
+    "client-firewall",
+    "nat-misconfiguration",
+    "server-firewall",
+    "service-not-running",
+)
+VARIANTS = {
+    "accept-queue-full": "the queue of accepted connections is full",
+    "abort-on-overflow": "the queue is full, and the kernel resets (tcp_abort_on_overflow)",
+    "syn-queue-full": "the queue of half-open connections is full",
+    "descriptor-limit": "the program has all the open files it may have",
+    "task-limit": "it has all the tasks it may have",
+    "socket-max-connections": "its socket unit takes no more connections",
+    "conntrack-full": "the table of tracked connections is full",
+    "local-ports": "the client has no local port left",
+    "maxconn": "haproxy is at its maxconn",
+    "worker-connections": "nginx is at its worker_connections",
+    "max-startups": "sshd is at its MaxStartups",
+    "max-children": "socat is at its max-children",
+    "backlog-nearly-full": "headroom: a queue is nearly full",
+    "files-nearly-full": "headroom: few files may still be opened",
+    "conntrack-nearly-full": "headroom: the table of tracked connections is nearly full",
+}
+"""What a variant means; the slugs never change."""
 
 SELDOM = "on Linux a full queue or a limit makes a client wait or resets it; the client saw {}"
 SHORT = {

@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 CODE = "proxy"
 SIDE = "client"
 HIDDEN_BY = ("dns",)
+VARIANTS = {
+    "set-unexpectedly": "a proxy is set where none is declared",
+    "other-value": "another proxy is set than the declared one",
+    "not-set": "the declared proxy is set nowhere",
+    "no-proxy-incomplete": "no_proxy does not spare the name",
+    "dead-proxy": "the proxy does not answer",
+    "connect-denied": "the proxy will not let it through",
+    "auth-required": "the proxy wants credentials",
+    "not-a-proxy": "what answers is no HTTP proxy",
+    "no-answer": "the proxy hangs up without an answer",
+    "upstream-failed": "the proxy says that it cannot reach the server, which its host can",
+    "silent": "the proxy takes the connection and says nothing",
+}
+"""What a variant means; the slugs never change."""
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:

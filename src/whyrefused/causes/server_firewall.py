@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 CODE = "server-firewall"
 SIDE = "server"
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration")
+VARIANTS = {
+    "reject-tcp-reset": "a rule answers with a reset",
+    "reject-icmp": "a rule answers with an ICMP error",
+    "drop": "a rule drops it",
+    "answer-dropped": "a rule keeps the server's answer from leaving",
+    "answer-rejected": "a rule refuses the server's answer",
+    "connection-limit": "a rule limits how many connections there may be",
+    "ip-address-deny": "systemd drops what comes to the unit",
+}
+"""What a variant means; the slugs never change."""
 
 
 def rule(case: Case, evidence: Evidence) -> Ruling:

@@ -23,6 +23,31 @@ if TYPE_CHECKING:
 CODE = "service-not-running"
 SIDE = "server"
 HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
+VARIANTS = {
+    "stopped": "it was stopped",
+    "failed": "its program ended with an error",
+    "start-limit-hit": "it failed too often, and systemd starts it no more",
+    "oom-kill": "the kernel killed it for want of memory",
+    "crash-loop": "it dies and is started again and again",
+    "masked": "nothing can start it",
+    "not-installed": "there is no such unit",
+    "bad-unit-file": "systemd cannot read its unit file",
+    "starting": "it has not come up yet",
+    "disabled": "no boot starts it",
+    "active-exited": "systemd calls it active, and its program has ended",
+    "port-held": "another program holds its port",
+    "could-not-bind": "it could not take its port, and nobody holds it now",
+    "address-not-available": "the address it is to listen on is not the host's",
+    "bind-not-permitted": "its user may not take the port",
+    "dependency-failed": "a unit that it requires failed",
+    "condition-not-met": "a condition of its unit file is not met",
+    "socket-stopped": "its socket unit is not active",
+    "trigger-limit-hit": "its socket unit was triggered too often and gave up",
+    "not-listening": "its program runs and listens nowhere",
+    "not-yet-listening": "its program has just begun and does not listen yet",
+    "nothing-listens": "no program at all listens that could be meant",
+}
+"""What a variant means; the slugs never change."""
 
 READ = "journalctl -u {unit} -n 50 --no-pager"
 RESET = "systemctl reset-failed {unit}"

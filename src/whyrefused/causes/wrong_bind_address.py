@@ -35,7 +35,28 @@ CHOOSE = frozenset({"nginx.service", "sshd.service", "ssh.service", "redis-serve
 DATABASES = ("redis*", "postgresql*", "mysql*", "mariadb*", "memcached*")
 """Units whose unix socket is a way to the same service, and not one for its administration."""
 
-HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
+HIDDEN_BY = (
+    "dns",
+    "wrong-destination",
+    "client-firewall",
+    "nat-misconfiguration",
+    "server-firewall",
+    "service-not-running",
+)
+VARIANTS = {
+    "loopback": "on 127.0.0.1 or ::1 only",
+    "own-name-loopback": "on the loopback address that /etc/hosts gives the host's own name",
+    "ipv6-only": "on IPv6 only",
+    "bindv6only": "on IPv6 only, for net.ipv6.bindv6only is set",
+    "ipv4-only": "on IPv4 only",
+    "other-address": "on another of the host's addresses",
+    "device-bound": "bound to one interface",
+    "link-local": "on a link-local address only",
+    "address-gone": "on an address that has left the host",
+    "unix-socket-only": "on a unix socket only",
+    "private-network": "in a network of the unit's own",
+}
+"""What a variant means; the slugs never change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 CODE = "wrong-destination"
 SIDE = "client"
 HIDDEN_BY = ()
+VARIANTS = {
+    "wrong-host": "it is configured with another host",
+    "wrong-port": "it is configured with another port",
+    "localhost-left-over": "it is configured with localhost",
+    "localhost-is-ipv6": "localhost is ::1 to it, and the service is on IPv4",
+    "old-address": "it is configured with an address that is not the server's",
+    "wrong-scheme-port": "the scheme of its URL stands for another port",
+    "not-restarted": "its file is right, and the running program has the old value",
+    "undeclared-port": "it dials a port that the server neither declares nor serves",
+}
+"""What a variant means; the slugs never change."""
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 NO_NEIGHBOUR = 2900

@@ -29,7 +29,22 @@ SIDE = "server"
 SETTINGS = ("Environment=", "ExecStart=", "ListenStream=", "ListenDatagram=")
 """What a drop-in sets that moves a port (systemd.exec(5), systemd.service(5), systemd.socket(5))."""
 
-HIDDEN_BY = ("dns", "wrong-destination", "client-firewall", "nat-misconfiguration", "server-firewall")
+HIDDEN_BY = (
+    "dns",
+    "wrong-destination",
+    "client-firewall",
+    "nat-misconfiguration",
+    "server-firewall",
+    "service-not-running",
+)
+VARIANTS = {
+    "listens-elsewhere": "it listens on another port",
+    "moved-by-drop-in": "a drop-in of its unit moved it",
+    "moved-by-environment": "an environment file moved it",
+    "other-protocol": "it serves UDP where TCP is declared, or the reverse",
+    "held-by-another": "another unit holds the declared port",
+}
+"""What a variant means; the slugs never change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
