@@ -30,9 +30,8 @@ def _answering(host: HostEvidence, declared: PortItem, found: tuple[Listener, ..
         return ()
     met = [(listener, addresses.meets(listener, declared.bind)) for listener in found]
     if not any(met_ for _, met_ in met) and any(met_ is None for _, met_ in met):
-        raise CouldNotLook(
-            f"{host.name}: whether [::]:{declared.port} takes IPv4 too is not told here (ss -e is needed)"
-        )
+        what = f"a listener on {declared.port} takes all that is declared"
+        raise CouldNotLook(f"{host.name}: whether {what} is not told here (ss -e is needed)")
     bound = tuple(listener for listener, met_ in met if met_)
     if declared.unit is None or not bound:
         return bound

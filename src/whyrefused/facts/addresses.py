@@ -30,9 +30,9 @@ def answers(listener: Listener, dialled: Address, interface: str | None = None) 
     to a device takes only what arrives there (socket(7), SO_BINDTODEVICE); with `interface` None that is not known.
     """
     here = _takes(listener, plain(dialled))
-    if not here or not listener.device:
+    if not here or listener.device == "":
         return here
-    return None if interface is None else interface == listener.device
+    return None if interface is None or listener.device is None else interface == listener.device
 
 
 def _takes(listener: Listener, dialled: Address) -> bool | None:
@@ -53,10 +53,14 @@ def meets(listener: Listener, bind: str) -> bool | None:
     without it one that is bound to a device does not answer everybody.
     """
     text, _, device = bind.partition("%")
+    if listener.device is None:
+        return None if not text or _meets(listener, text) is not False else False
     if listener.device != device:
         return False
-    if not text:
-        return True
+    return _meets(listener, text) if text else True
+
+
+def _meets(listener: Listener, text: str) -> bool | None:
     wanted = plain(ipaddress.ip_address(text))
     if not wanted.is_unspecified:
         return _takes(listener, wanted)

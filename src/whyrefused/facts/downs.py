@@ -11,7 +11,7 @@ from whyrefused.facts import bind_errors, ports, services
 from whyrefused.facts.addresses import V4, V6, plain
 from whyrefused.facts.daemons import MANY_MASTERS
 from whyrefused.probes.units import suffixed
-from whyrefused.records import Missing
+from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
     from whyrefused.case import Case
@@ -169,6 +169,8 @@ def _behind(case: Case, host: HostEvidence, unit: Unit, socket: Unit | None) -> 
         return None
     if ports.on_port(host, case.protocol, case.port)[0] or ports.serving(host, unit.name, case.protocol, case.port):
         return None
+    if ports.table(host)[1] == ports.PROC:
+        raise CouldNotLook(f"{host.name}: whether {unit.id} listens elsewhere {ports.to_see_owners(host)}")
     said = host.line("systemctl show", unit.said)
     if unit.sub == "exited":
         return _exited(case, host, unit, socket, said)

@@ -36,7 +36,7 @@ def table(host: HostEvidence) -> tuple[tuple[Listener, ...], str]:
 
 def _from_proc(entry: Entry) -> Listener:
     return Listener(
-        protocol=entry.protocol, address=entry.address, port=entry.port, device="", v6only=None, backlog=0, queued=0,
+        protocol=entry.protocol, address=entry.address, port=entry.port, device=None, v6only=None, backlog=0, queued=0,
         unit=None, processes=(), line=entry.line,
     )  # fmt: skip
 

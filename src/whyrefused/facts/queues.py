@@ -92,7 +92,7 @@ def of(host: HostEvidence, listener: Listener) -> Watched:
     """How full is the accept queue of this listener? Of several sockets that share a port, the fullest decides."""
     looks, lines = [], []
     for look in host.queues:
-        found = look.queues.get(key(listener.address, listener.port, listener.device))
+        found = look.queues.get(key(listener.address, listener.port, listener.device or ""))
         if found is None:
             raise CouldNotLook(f"{host.name}: the queue of {listener.address}:{listener.port} is not told")
         looks.append(found)

@@ -130,7 +130,7 @@ def _message(error: ErrorDetails, path: Path, *, of_key: bool) -> str:
     if sort == "value_error":
         return f"{context.get('error', error['msg'])}{_network(value)}"
     if sort == "string_pattern_mismatch":
-        return f"{shown(value)} does not fit: {_description(path)}"
+        return f"{shown(value)} does not fit: {_description(path).partition('. ')[0].rstrip('.')}."
     return _wrong_kind(sort, value) or f"{shown(value)}: {error['msg']}"
 
 

@@ -34,7 +34,7 @@ class Listener:
     protocol: Literal["tcp", "udp"]
     address: ipaddress.IPv4Address | ipaddress.IPv6Address
     port: int
-    device: str  # set by SO_BINDTODEVICE, else empty
+    device: str | None  # set by SO_BINDTODEVICE, else empty; None where not told
     v6only: bool | None  # only of ::, whether IPv4 is left out (ipv6(7) IPV6_V6ONLY); None where not told
     backlog: int  # Send-Q of a listening TCP socket: the accept queue's length
     queued: int  # Recv-Q of a listening TCP socket: connections waiting to be accepted
