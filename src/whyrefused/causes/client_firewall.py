@@ -30,8 +30,8 @@ VARIANTS = {
     "output-reject-tcp-reset": "a rule refuses what goes out, with a reset",
     "output-reject-icmp": "a rule refuses what goes out, with an ICMP error",
     "output-drop": "a rule drops what goes out",
+    "output-redirect": "a rule leads what goes out to a port of the client itself, where nobody listens",
     "answer-dropped": "a rule keeps the server's answer from coming in",
-    "answer-rejected": "a rule refuses the server's answer",
     "connection-limit": "a rule limits how many connections there may be",
     "ip-address-deny": "systemd drops what the unit sends",
     "restrict-address-families": "systemd keeps the unit from the address family",
@@ -109,7 +109,7 @@ def _by_rules(  # noqa: PLR0913, PLR0917 - one try of one case
     if out.trace.verdict in {"reject", "drop"}:
         return _refusing(case, client, out, symptom)
     if out.trace.redirected:
-        return unknown(f"its rules lead it to {out.trace.redirected}", *verdicts.lines(client, out))
+        return _redirected(case, client, out, symptom)
     if out.trace.verdict == "cannot-tell":
         seen = _by_icmp(case, client, last) or _seen_at_work(case, client, last, out, evidence)
         return seen or unknown(verdicts.words(out), *_line(case, last))
@@ -127,6 +127,24 @@ def _by_rules(  # noqa: PLR0913, PLR0917 - one try of one case
         "its rules let the connection out and the answer in",
         *verdicts.lines(client, out),
         *(verdicts.lines(client, back) if back else ()),
+    )
+
+
+def _redirected(case: Case, client: HostEvidence, out: Verdict, symptom: Symptom) -> Ruling:
+    """Do its own rules lead the packet back to the client itself, where nobody takes it?"""
+    to, lines = out.trace.redirected, verdicts.lines(client, out)
+    # To another host it may be meant; to a port of this one the refusal can be nobody else's.
+    if not to.startswith(":") or out.trace.verdict != "accept" or symptom != "refused":
+        return unknown(f"its rules lead it to {to}", *lines)
+    return Ruling(
+        answer="proven",
+        because=f"its own rules lead it to its own port {to.removeprefix(':')}, where nobody takes it",
+        evidence=lines,
+        variant="output-redirect",
+        host=client.name,
+        subject=_subject(case, out),
+        fix=(f"start what should listen on port {to.removeprefix(':')} of {client.name}", "or remove that rule"),
+        verify=(f"ss -Htln sport = {to}", *_verify(case)),
     )
 
 

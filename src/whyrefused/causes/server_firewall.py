@@ -33,7 +33,6 @@ VARIANTS = {
     "reject-icmp": "a rule answers with an ICMP error",
     "drop": "a rule drops it",
     "answer-dropped": "a rule keeps the server's answer from leaving",
-    "answer-rejected": "a rule refuses the server's answer",
     "connection-limit": "a rule limits how many connections there may be",
     "ip-address-deny": "systemd drops what comes to the unit",
 }
