@@ -114,9 +114,9 @@ CASES = (
         edit=("remove from /etc/environment: http_proxy=", "sed -i /^http_proxy=/d /etc/environment"),
     ),
     Case(
-        fault=NO_NAME, host="app1", cause="dns", variant="no-answer", quoted=f"{WEB} is not known|no answer",
+        fault=NO_NAME, host="app1", cause="dns", variant="no-resolver", quoted=f"{WEB} is not known|no answer",
         failed=frozenset({f"connects app1 http://{WEB}/", f"resolves app1 {WEB}"}), met="dns-failure",
-        edit=(f"correct the record of {WEB}", NO_NAME.mend),
+        edit=("name a nameserver that answers", NO_NAME.mend),
     ),
 )  # fmt: skip
 
