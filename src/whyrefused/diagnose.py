@@ -110,7 +110,7 @@ def _of_case(case: Case, result: str, rulings: Mapping[str, Ruling], evidence: E
             fix=ruling.fix,
             verify=ruling.verify,
             differential=rulings,
-            hides=_hidden_behind(code, rulings),
+            hides=_hidden_behind(code, rulings) if case.port else (),
         )
         for code, ruling in proven.items()
     ]
@@ -149,5 +149,5 @@ def _joined(known: Finding, more: Finding) -> Finding:
         known,
         explains=tuple(dict.fromkeys((*known.explains, *more.explains))),
         evidence=tuple(dict.fromkeys((*known.evidence, *more.evidence))),
-        hides=tuple(code for code in known.hides if code in more.hides),
+        hides=tuple(dict.fromkeys((*known.hides, *more.hides))),
     )

@@ -48,6 +48,7 @@ def test_findings_hold_proof(story: str) -> None:
     for finding in told(inventory, replies).findings:
         assert list(registry()) == list(finding.differential)
         assert finding.evidence
+        assert all(finding.cause in registry()[code].hidden_by for code in finding.hides)
         if finding.cause != "undetermined":
             assert finding.differential[finding.cause].answer == "proven"
             assert finding.fix
@@ -56,6 +57,15 @@ def test_findings_hold_proof(story: str) -> None:
             assert registry()[finding.cause].title in finding.title
         else:
             assert "proven" not in {ruling.answer for ruling in finding.differential.values()}
+
+
+def test_what_is_hidden_is_said() -> None:
+    """On which port a stopped service would listen cannot be seen, and the finding says so."""
+    inventory, replies, _ = read("nginx-stopped")
+    assert [("service-not-running", True)] == [
+        (finding.cause, {"wrong-port", "wrong-bind-address"} <= set(finding.hides))
+        for finding in told(inventory, replies).findings
+    ]
 
 
 SINCE = {"binding", "kernel", "lookups", "processes", "queues", "routes", "serving", "trouble"}
