@@ -81,7 +81,7 @@ def test_slow_probes_run_side_by_side(run: Run, monkeypatch: pytest.MonkeyPatch)
     start = time.monotonic()
     slow = {f"slow_{letter}": probe("sleep 1; date +%s", slow=True) for letter in "abcd"}
     frames = answer(monkeypatch, run, quick=probe("date +%s"), **slow)
-    assert time.monotonic() - start < 2.5
+    assert time.monotonic() - start < 3.5  # one after the other they would take four
     moments = {name: int(frame.text) for name, frame in frames.items() if isinstance(frame, Frame)}
     assert set(frames) == set(moments)
     assert all(moments["quick"] <= moment for moment in moments.values())
