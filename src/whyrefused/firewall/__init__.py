@@ -14,7 +14,7 @@ Text in, records out; nothing here opens a file, a socket or a process, and noth
 ('reject', 'tcp reset', '-A INPUT -p tcp -m tcp --dport 443 -j REJECT --reject-with tcp-reset')
 
 `load` reads what nft, iptables-save and ipset print, `judge` answers for one packet, `judge_all` for a whole network in
-exact parts, `fix` names the smallest change that turns the verdict. An answer has three values: what the rules alone do
+exact parts, `round_trip` adds what becomes of the answer, `fix` names the smallest change that turns the verdict. An answer has three values: what the rules alone do
 not tell (a rate limit, the user of a connection, a match that is not modelled) is followed both ways, and becomes
 `cannot-tell` only when the two ways end differently.
 """
@@ -22,15 +22,17 @@ not tell (a rate limit, the user of a connection, a match that is not modelled) 
 from __future__ import annotations
 
 from whyrefused.firewall.fix import fix
-from whyrefused.firewall.journey import Hook
 from whyrefused.firewall.load import load
-from whyrefused.firewall.model import Packet, Part, Ruleset, Step, Trace, Unreadable, Verdict
+from whyrefused.firewall.model import Packet, Part, RoundTrip, Ruleset, Step, Trace, Unreadable, Verdict
+from whyrefused.firewall.round_trip import round_trip
+from whyrefused.firewall.start import Hook
 from whyrefused.firewall.verdict import judge, judge_all
 
 __all__ = [
     "Hook",
     "Packet",
     "Part",
+    "RoundTrip",
     "Ruleset",
     "Step",
     "Trace",
@@ -40,4 +42,5 @@ __all__ = [
     "judge",
     "judge_all",
     "load",
+    "round_trip",
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from whyrefused.firewall import build
 from whyrefused.firewall.iptables_words import words
-from whyrefused.firewall.journey import Hook, span_of
+from whyrefused.firewall.journey import span_of
 from whyrefused.firewall.model import (
     PROTOCOLS,
     STATES,
@@ -30,6 +30,7 @@ from whyrefused.firewall.model import (
     Trace,
 )
 from whyrefused.firewall.ranges import address_range, without
+from whyrefused.firewall.start import Hook
 from whyrefused.firewall.verdict import judge_all
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from whyrefused.firewall.model import (
     NAMED,
@@ -27,21 +27,29 @@ if TYPE_CHECKING:
 
 ABSENT = (1, -1)
 """The value of what this packet does not have: no test on it matches, negated or not."""
+TRACKED = tuple((STATES[name],) * 2 for name in ("new", "established", "related"))
+"""The states of what connection tracking has already."""
 EVERY_NAME = "\U0010ffff"
 Value = Range | str | None
 Split = tuple[Ranges, Ranges]
+Manip = Literal["source", "destination"]
+"""What NAT may rewrite: enum nf_nat_manip_type of linux/netfilter/nf_nat.h."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """What rules may change on the way. Equal states walk on together."""
 
-    values: tuple[Value, ...]  # by Field; None: not known; the one of SOURCE is not used
+    values: tuple[Value, ...]  # by Field; None: not known; those of peers are not used
+    peers: frozenset[Field] = frozenset({Field.SOURCE})  # the fields that hold what the flow's `sources` are
     touched: frozenset[str] = frozenset()  # sets that the packet may have been added to or removed from
     untracked: bool = False
-    translated: bool = False  # NAT of this hook has decided
+    seen: bool = False  # connection tracking has looked at it
+    restored: frozenset[Manip] = frozenset()  # what NAT has put back in an answer
+    bound: frozenset[Manip] = frozenset()  # what NAT has decided already
     rewritten: str = ""  # ADDRESS:PORT of the new destination
     moved: tuple[Range | None, bool] | None = None  # the new destination address and whether it is the host's own
+    source_moved: bool = False  # NAT has given another source
 
 
 class Flow:
@@ -54,7 +62,7 @@ class Flow:
         self.sources = sources
         self.doubt = doubt  # why this is only one of the possible readings
         self.way = way  # the rules that decided in earlier base chains
-        self.lows, self.highs = _bounds(state.values, sources)
+        self.lows, self.highs = _bounds(state, sources)
 
     def only(self, sources: Ranges, doubt: Doubt | None = None) -> Flow:
         """Which flow is the part with these sources?"""
@@ -77,10 +85,10 @@ class Doubt:
     __hash__ = object.__hash__  # JSON is not hashable; a doubt is itself
 
 
-def _bounds(values: tuple[Value, ...], sources: Ranges) -> tuple[list[Any], list[Any]]:
+def _bounds(state: State, sources: Ranges) -> tuple[list[Any], list[Any]]:
     lows: list[Any] = []
     highs: list[Any] = []
-    for at, value in enumerate(values):
+    for at, value in enumerate(state.values):
         if at in NAMED:
             lows.append("" if value is None else value)
             highs.append(EVERY_NAME if value is None else value)
@@ -88,7 +96,8 @@ def _bounds(values: tuple[Value, ...], sources: Ranges) -> tuple[list[Any], list
             low, high = value if isinstance(value, tuple) else (0, 1 << 129)
             lows.append(low)
             highs.append(high)
-    lows[Field.SOURCE], highs[Field.SOURCE] = sources[0][0], sources[-1][1]
+    for peer in state.peers:
+        lows[peer], highs[peer] = sources[0][0], sources[-1][1]
     return lows, highs
 
 
@@ -101,8 +110,11 @@ def apply(op: Change | Untrack | Touch, state: State) -> State:
     """What does an effect make of a packet?"""
     if isinstance(op, Untrack):
         # What connection tracking already has stays tracked.
-        tracked = state.values[Field.STATE] in ((STATES["new"],) * 2, (STATES["established"],) * 2)
-        return state if tracked else replace(changed(state, Field.STATE, (STATES["untracked"],) * 2), untracked=True)
+        return (
+            state
+            if state.values[Field.STATE] in TRACKED
+            else replace(changed(state, Field.STATE, (STATES["untracked"],) * 2), untracked=True)
+        )
     if isinstance(op, Touch):
         return replace(state, touched=state.touched | {op.named})
     old = state.values[op.field]
@@ -157,7 +169,7 @@ def _among(test: Among, flow: Flow) -> bool | Split | None:
     if len(test.fields) == 1 and len(test.rows) == 1:
         field = test.fields[0]
         cell: Any = test.rows[0].cells[0]
-        if field is Field.SOURCE:
+        if field in flow.state.peers:
             return _sources(test, cell, flow.sources)
         value = flow.state.values[field]
         if value == ABSENT:
@@ -172,7 +184,7 @@ def _among(test: Among, flow: Flow) -> bool | Split | None:
             yes = either(yes, sure)
         if possible:
             maybe = either(maybe, possible)
-    if any(flow.state.values[field] == ABSENT for field in test.fields if field is not Field.SOURCE):
+    if any(flow.state.values[field] == ABSENT for field in test.fields if field not in flow.state.peers):
         return False
     return _inverse(yes, maybe, flow.sources) if test.negated else (yes, without(maybe, yes))
 
@@ -198,10 +210,10 @@ def _sources(test: Among, cell: Ranges, sources: Ranges) -> bool | Split | None:
 
 def row_split(test: Among, row: Row, flow: Flow) -> Split:
     """Which sources find this element of a set or map, and of which does nobody know?"""
-    sources = flow.sources
+    sources, peers = flow.sources, flow.state.peers
     unsure = test.named in flow.state.touched if test.named else False
     for field, cell in zip(test.fields, row.cells, strict=True):
-        if field is Field.SOURCE:
+        if field in peers:
             continue
         value = flow.state.values[field]
         found = False if value == ABSENT else _cell(field, cell, value, test.mask)
@@ -209,7 +221,7 @@ def row_split(test: Among, row: Row, flow: Flow) -> Split:
             return (), ()
         unsure |= found is None
     for field, cell in zip(test.fields, row.cells, strict=True):
-        if field is Field.SOURCE:
+        if field in peers:
             if test.mask is not None:
                 unsure = True
             else:
@@ -241,6 +253,6 @@ def doubt(test: Test, flow: Flow) -> Doubt:
             return Doubt(text=test.text, why=f"the packet itself may change what is in {one.named}")
         for field in one.fields:
             value = flow.state.values[field]
-            if field is not Field.SOURCE and (value is None or (isinstance(value, tuple) and value[0] != value[1])):
+            if field not in flow.state.peers and (value is None or (isinstance(value, tuple) and value[0] != value[1])):
                 return Doubt(text=test.text, why=UNKNOWN_BECAUSE.get(field, "what it asks about is not known"))
     return Doubt(text=test.text, why="it splits the sources bit by bit")

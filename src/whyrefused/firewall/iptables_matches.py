@@ -20,6 +20,7 @@ from whyrefused.firewall.model import (
     Field,
     Never,
     Open,
+    Row,
     Test,
     Touch,
 )
@@ -272,6 +273,20 @@ def _group(arguments: Arguments, text: str, negated: bool, start: int) -> Iterat
         yield build.one_of(Field.SAME_CGROUP, [(1, 1)], _ends(arguments, start))
 
 
+def _icmp(kind: Field, code: Field) -> Callable[[Arguments, str, bool, int], Iterator[Test]]:
+    def read(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
+        word, slash, rest = arguments.take().partition("/")
+        if word == "any":
+            if negated:
+                yield Never(text=text)
+            return
+        number = int(word)
+        codes = (int(rest), int(rest)) if slash else (0, 255)
+        yield Among(fields=(kind, code), rows=(Row(cells=(((number, number),), (codes,))),), text=text, negated=negated)
+
+    return read
+
+
 def _packet_type(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
     value = PACKET_TYPES[arguments.take()]
     yield build.one_of(Field.PACKET_TYPE, [(value, value)], text, negated=negated)
@@ -322,8 +337,8 @@ MODULES: dict[str, dict[str, Callable[[Arguments, str, bool, int], Iterator[Test
     "multiport": {**_PORTS, "--ports": _either_port},
     "conntrack": {
         "--ctstate": _state, "--ctstatus": _ct_status, "--ctdir": _ct_direction, "--ctproto": _protocol,
-        "--ctorigsrc": _address(Field.SOURCE), "--ctorigdst": _address(Field.ORIGINAL_DESTINATION),
-        "--ctorigdstport": _ports(Field.ORIGINAL_DPORT), "--ctorigsrcport": _ports(Field.SPORT),
+        "--ctorigsrc": _address(Field.ORIGINAL_SOURCE), "--ctorigdst": _address(Field.ORIGINAL_DESTINATION),
+        "--ctorigdstport": _ports(Field.ORIGINAL_DPORT), "--ctorigsrcport": _ports(Field.ORIGINAL_SPORT),
     },
     "state": {"--state": _state},
     "iprange": {"--src-range": _range(Field.SOURCE), "--dst-range": _range(Field.DESTINATION)},
@@ -337,6 +352,8 @@ MODULES: dict[str, dict[str, Callable[[Arguments, str, bool, int], Iterator[Test
     "pkttype": {"--pkt-type": _packet_type},
     "comment": {"--comment": _comment},
     "set": {"--match-set": _match_set},
+    "icmp": {"--icmp-type": _icmp(Field.ICMP_TYPE, Field.ICMP_CODE)},
+    **dict.fromkeys(("icmp6", "icmpv6", "ipv6-icmp"), {"--icmpv6-type": _icmp(Field.ICMPV6_TYPE, Field.ICMPV6_CODE)}),
 }  # fmt: skip
 
 
@@ -382,11 +399,6 @@ def _reverse_path(options: list[str], text: str) -> Iterator[Test]:
     yield build.one_of(Field.ROUTE_BACK, [(1, 1)], text, negated="--invert" in options)
 
 
-def _other_protocol(options: list[str], text: str) -> Iterator[Test]:  # noqa: ARG001 - one signature for all
-    # Its `-p` stands before it and has excluded what we ask about.
-    yield Open(text=text, why=NOT_MODELLED)
-
-
 def _extension_header(options: list[str], text: str) -> Iterator[Test]:  # noqa: ARG001 - one signature for all
     # A plain SYN or datagram carries none, and without one even a negated option does not match.
     yield Never(text=text)
@@ -403,9 +415,6 @@ WHOLE: dict[str, Callable[[list[str], str], Iterator[Test]]] = {
     "recent": _recent,
     "quota": _quota,
     "rpfilter": _reverse_path,
-    "icmp": _other_protocol,
-    "icmp6": _other_protocol,
-    "icmpv6": _other_protocol,
     "nfacct": _count_only,
     **dict.fromkeys(("rt", "frag", "hbh", "dst", "mh", "ah", "esp"), _extension_header),
 }

@@ -84,23 +84,25 @@ def _nat(name: str, options: list[str], text: str) -> Iterator[Op]:
 
 
 def _rewrite(name: str, options: list[str], text: str) -> Rewrite:
-    if name in ("SNAT", "MASQUERADE"):
-        return Rewrite(source=True, says=text)
+    source = name in ("SNAT", "MASQUERADE")
     try:
+        if name == "MASQUERADE":
+            ports = _value(options, "--to-ports")
+            return Rewrite(own=True, source=True, port=span(ports, "-") if ports else None, says=text)
         if name == "REDIRECT":
             ports = _value(options, "--to-ports")
             return Rewrite(own=True, port=span(ports, "-") if ports else None, says=text)
-        to = _value(options, "--to-destination")
-        if name == "DNAT" and to:
-            address, port = _destination(to)
-            return Rewrite(address=address, port=port, says=text)
+        to = _value(options, "--to-destination") or _value(options, "--to-source")
+        if name in ("DNAT", "SNAT") and to:
+            address, port = _leads_to(to)
+            return Rewrite(address=address, port=port, source=source, says=text)
     except ValueError:
         pass
-    return Rewrite(known=False, says=text)
+    return Rewrite(known=False, source=source, says=text)
 
 
-def _destination(text: str) -> tuple[Range | None, Range | None]:
-    """Where does `--to-destination` lead: ADDRESS, ADDRESS-ADDRESS, with :PORT or :PORT-PORT, [IPV6]:PORT?"""
+def _leads_to(text: str) -> tuple[Range | None, Range | None]:
+    """Where does `--to-destination` or `--to-source` lead: ADDRESS, ADDRESS-ADDRESS, with :PORT or :PORT-PORT, [IPV6]:PORT?"""
     if text.startswith("["):
         address, _, port = text[1:].partition("]")
         port = port.lstrip(":")

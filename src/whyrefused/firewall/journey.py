@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
-from whyrefused.firewall.flow import ABSENT, Doubt, Flow, State, Value, changed
-from whyrefused.firewall.model import (
-    FLAGS,
-    PROTOCOLS,
-    ROUTE_TYPES,
-    STATES,
-    STATUSES,
-    Action,
-    Chain,
-    Field,
-    Packet,
-    Ruleset,
-    Table,
-    Untrack,
-)
+from whyrefused.firewall.flow import Doubt, Flow, State, Value, changed
+from whyrefused.firewall.model import STATES, Action, Chain, Field, Packet, Ruleset, Table, Untrack
 from whyrefused.firewall.ranges import Range, Ranges, address_range, both, either
+from whyrefused.firewall.start import Hook, answering, new, own, route_type, start, type_of
 from whyrefused.firewall.walk import ACCEPT, End, Visit, Walk, ordered, tied
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-Hook = Literal["input", "output", "forward"]
+    from whyrefused.firewall.flow import Manip
+
 TRACKING = -200
 """Where connection tracking hooks in: NF_IP_PRI_CONNTRACK of linux/netfilter_ipv4.h."""
-EPHEMERAL = (1024, 65535)
-TRACKED = (Field.STATUS, Field.CT_MARK, Field.DIRECTION, Field.ORIGINAL_DESTINATION, Field.ORIGINAL_DPORT)
 MOST_PAIRS = 4096
 """Ways through earlier chains times ways through the next; beyond, the earlier ones are not told apart."""
-BEFORE = {"input": ("ingress", "prerouting"), "forward": ("ingress", "prerouting"), "output": ("output",)}
-AFTER = {"input": ("input",), "forward": ("forward", "postrouting", "egress"), "output": ("postrouting", "egress")}
-LOOPBACK = {4: address_range("127.0.0.0/8")[1], 6: address_range("::1")[1]}
+BEFORE: dict[str, tuple[str, ...]] = {
+    "input": ("ingress", "prerouting"), "forward": ("ingress", "prerouting"), "output": ("output",),
+    "loop": ("output",),
+}  # fmt: skip
+AFTER: dict[str, tuple[str, ...]] = {
+    "input": ("input",), "forward": ("forward", "postrouting", "egress"), "output": ("postrouting", "egress"),
+    "loop": ("postrouting", "egress", "ingress", "prerouting", "input"),
+}  # fmt: skip
+"""`loop` is the way of what a host sends to itself, through its loopback interface."""
+MANIPS: dict[str, Manip] = {
+    "prerouting": "destination", "output": "destination", "postrouting": "source", "input": "source",
+}  # fmt: skip
+"""What NAT may rewrite at which hook: HOOK2MANIP of linux/netfilter/nf_nat.h."""
+NAT: dict[Manip, int] = {"destination": -100, "source": 100}
+"""Where NAT hooks in: NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC of linux/netfilter_ipv4.h."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,163 +44,127 @@ class Outcome:
     action: Action
     flow: Flow
     visits: tuple[Visit, ...]
+    hook: str  # where it ended; for what goes through, which way it went
 
 
 def journeys(  # noqa: PLR0913 - the question, and a way to read the rules
     ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: Ranges, *, at_rest: bool = False
 ) -> list[Outcome]:
     """How does the way of each source end, in every order of the chains that is possible?"""
-    outcomes = Journey(ruleset, packet, hook, version, at_rest=at_rest).run(sources)
+    outcomes = Journey(ruleset, packet, version, at_rest=at_rest).first(hook, sources)
     if tied(ruleset.tables):
-        other = Journey(ruleset, packet, hook, version, at_rest=at_rest, legacy_first=False).run(sources)
-        why = Doubt(
-            text="iptables-legacy", why="whether its rules or nftables' of the same priority come first is not known"
-        )
-        outcomes += [
-            replace(each, flow=Flow(each.flow.state, each.flow.sources, each.flow.doubt or why, each.flow.way))
-            for each in other
-        ]
+        other = Journey(ruleset, packet, version, at_rest=at_rest, legacy_first=False).first(hook, sources)
+        outcomes += [replace(each, flow=doubted(each.flow, OTHER_ORDER)) for each in other]
     return outcomes
 
 
-class Journey:
-    """One packet's way through all hooks."""
+OTHER_ORDER = Doubt(
+    text="iptables-legacy", why="whether its rules or nftables' of the same priority come first is not known"
+)
 
-    def __init__(  # noqa: PLR0913 - the question, and two ways to read the rules
-        self,
-        ruleset: Ruleset,
-        packet: Packet,
-        hook: Hook,
-        version: int,
-        *,
-        at_rest: bool = False,
-        legacy_first: bool = True,
+
+def doubted(flow: Flow, why: Doubt | None) -> Flow:
+    """Which flow is the same in a reading that is one of several?"""
+    return flow if why is None or flow.doubt else Flow(flow.state, flow.sources, why, flow.way)
+
+
+class Journey:
+    """The way of one packet, or of the one that answers it, through all hooks."""
+
+    def __init__(
+        self, ruleset: Ruleset, packet: Packet, version: int, *, at_rest: bool = False, legacy_first: bool = True
     ) -> None:
         self.ruleset = ruleset
         self.packet = packet
-        self.hook = hook
         self.version = version
         self.at_rest = at_rest
         self.legacy_first = legacy_first
+        self.out_interface = packet.out_interface
+        self.track: Callable[[State], State] = self._answering if packet.reply else new
+        self.restore: dict[Manip, Callable[[State], State]] = {}
         self.out: list[Outcome] = []
 
-    def run(self, sources: Ranges) -> list[Outcome]:
-        """How does the way of each source end?"""
-        flows = [Flow(self._start(), sources)]
-        for hook in BEFORE[self.hook]:
-            flows = self._hook(hook, flows)
-        for hook, after in self._routed(flows):
-            for name in AFTER[hook]:
-                after = self._hook(name, after)  # noqa: PLW2901 - what is left goes on to the next hook
-            self.out.extend(Outcome(action=ACCEPT, flow=flow, visits=flow.way) for flow in after)
+    def first(self, hook: str, sources: Ranges) -> list[Outcome]:
+        """How does the way of each source end? With `loop`, through output and back in by the loopback interface."""
+        asked: Hook = "output" if hook == "loop" else hook  # type: ignore[assignment]
+        flows = [Flow(start(self.packet, asked, self.version), sources)]
+        for name in BEFORE[hook]:
+            flows = self._hook(name, flows)
+        for way, after in self._routed(hook, flows):
+            self._rest(way, after)
         return self.out
 
-    def _start(self) -> State:
-        """What is known of the packet where the host first sees it?"""
-        packet = self.packet
-        values: list[Value] = [None] * len(Field)
-        protocol = PROTOCOLS.get(packet.protocol) or int(packet.protocol)
-        values[Field.FAMILY] = (self.version, self.version)
-        values[Field.PROTOCOL] = (protocol, protocol)
-        values[Field.DESTINATION] = address_range(packet.destination)[1] if packet.destination else None
-        values[Field.SPORT] = (packet.source_port,) * 2 if packet.source_port is not None else EPHEMERAL
-        values[Field.DPORT] = (packet.port, packet.port)
-        values[Field.IIF], values[Field.OIF] = (
-            ("", packet.interface) if self.hook == "output" else (packet.interface, "")
-        )
-        values[Field.MARK] = (packet.mark, packet.mark)
-        values[Field.STATE] = (STATES["invalid"],) * 2
-        for field in TRACKED:
-            values[field] = ABSENT
-        values[Field.FLAGS] = (FLAGS["syn"] | (FLAGS["ack"] if packet.reply else 0),) * 2
-        self._owned(values)
-        values[Field.TYPE_OF_SOURCE] = self._type_of_source()
-        values[Field.TYPE_OF_DESTINATION] = self._type_of_destination(values[Field.DESTINATION])
-        values[Field.ROUTE_BACK] = None if packet.route_back is None else (int(packet.route_back),) * 2
-        values[Field.PACKET_TYPE] = (0, 0)
-        values[Field.FRAGMENT] = (0, 0)
-        return State(values=tuple(values))
+    def back(self, way: str, flow: Flow) -> list[Outcome]:
+        """How does the way of a packet end that needs no routing by NAT: an answer, or an error?"""
+        flows = [flow]
+        for name in BEFORE[way]:
+            flows = self._hook(name, flows)
+        self._rest(way, [flow.into(self._going(flow.state, way)) for flow in flows])
+        return self.out
 
-    def _owned(self, values: list[Value]) -> None:
-        """Put in whose packet it is. An answer belongs to a socket that the question does not tell."""
-        packet = self.packet
-        if packet.reply:
-            values[Field.DPORT] = (packet.port, packet.port) if packet.port else EPHEMERAL
-        elif self.hook == "output":
-            for field, owner in ((Field.UID, packet.uid), (Field.GID, packet.gid)):
-                values[field] = None if owner is None else (owner, owner)
-            values[Field.CGROUP] = packet.cgroup
-            values[Field.SAME_CGROUP] = (1, 1) if packet.same_cgroup else None
-        else:
-            values[Field.UID] = values[Field.GID] = ABSENT
-            values[Field.CGROUP] = ""
+    def _rest(self, way: str, flows: list[Flow]) -> None:
+        for name in AFTER[way]:
+            flows = self._hook(name, flows)
+        self.out.extend(Outcome(action=ACCEPT, flow=flow, visits=flow.way, hook=way) for flow in flows)
 
-    def _type_of_source(self) -> Value:
-        # From outside, an address of the host itself would be a martian.
-        local = self.hook == "output" or self.packet.interface == "lo"
-        kind = ROUTE_TYPES["local" if local else "unicast"]
-        return kind, kind
-
-    def _type_of_destination(self, destination: Value) -> Value:
-        """Is the destination local? It is what the question's hook says: only local packets come to input."""
-        if isinstance(destination, tuple) and destination[0] == destination[1]:
-            address = (ipaddress.IPv4Address if self.version == 4 else ipaddress.IPv6Address)(destination[0])  # noqa: PLR2004 - IP version
-            if address.is_multicast:
-                return (ROUTE_TYPES["multicast"],) * 2
-            if self.version == 4 and destination[0] == LIMITED_BROADCAST:  # noqa: PLR2004 - IP version
-                return (ROUTE_TYPES["broadcast"],) * 2
-        local = self.hook == "input" if self.hook != "output" else self._own(destination)
-        if local is None:
-            return None
-        return (ROUTE_TYPES["local" if local else "unicast"],) * 2
-
-    def _own(self, destination: Value) -> bool | None:
-        """Is this one of the host's own addresses?"""
-        if not isinstance(destination, tuple):
-            return None
-        low, high = LOOPBACK[self.version]
-        if low <= destination[0] and destination[1] <= high:
-            return True
-        if self.packet.addresses is None:
-            return None
-        own = {int(one) for one in map(ipaddress.ip_address, self.packet.addresses) if one.version == self.version}
-        inside = sum(destination[0] <= one <= destination[1] for one in own)
-        return False if not inside else True if inside == destination[1] - destination[0] + 1 else None
+    def _answering(self, state: State) -> State:
+        chains = [chain for table in self.ruleset.tables for chain in table.chains.values() if chain.live]
+        alone = any(isinstance(op, Untrack) for chain in chains for _, _, rule in chain.live for op in rule.ops)
+        nat = any(chain.kind == "nat" for chain in chains)
+        return answering(state, untracked=None if alone else False, nat=nat)
 
     def _hook(self, hook: str, flows: list[Flow]) -> list[Flow]:
         """Which flows leave a hook?"""
-        tracked = hook not in ("prerouting", "output", "ingress")
-        flows = [flow.into(replace(flow.state, translated=False)) for flow in flows]
+        flows = [flow.into(_entered(hook, flow.state)) for flow in flows]
+        pending = self._events(hook)
         for table, chain in ordered(self.ruleset.tables, hook, self.version, legacy_first=self.legacy_first):
-            if not tracked and chain.priority > TRACKING and hook != "ingress":
-                flows, tracked = [flow.into(self._tracked(flow.state)) for flow in flows], True
+            while pending and chain.priority > pending[0][0]:
+                flows = _all(pending.pop(0)[1], flows)
             if chain.live or chain.policy != "accept":
                 flows = self._base(table, chain, flows)
             if not flows:
                 return []
-        return flows if tracked or hook == "ingress" else [flow.into(self._tracked(flow.state)) for flow in flows]
+        for _, event in pending:
+            flows = _all(event, flows)
+        manip = MANIPS.get(hook)
+        return flows if manip is None else [flow.into(_bound(flow.state, manip)) for flow in flows]
+
+    def _events(self, hook: str) -> list[tuple[int, Callable[[State], State]]]:
+        """What does the kernel itself do at this hook, behind which priority?"""
+        found: list[tuple[int, Callable[[State], State]]] = []
+        if hook in ("prerouting", "output"):
+            found.append((TRACKING, self._tracked))
+        manip = MANIPS.get(hook)
+        if manip in self.restore:
+            found.append((NAT[manip], self._restored(manip)))
+        return found
 
     def _tracked(self, state: State) -> State:
-        """What is known of the packet behind connection tracking?"""
-        return _answering(state, self.ruleset) if self.packet.reply and not state.untracked else _tracked(state)
+        # What comes in by the loopback interface was seen when it went out.
+        return state if state.seen else replace(self.track(state), seen=True)
+
+    def _restored(self, manip: Manip) -> Callable[[State], State]:
+        def restored(state: State) -> State:
+            if state.untracked or manip in state.restored:
+                return state
+            return replace(self.restore[manip](state), restored=state.restored | {manip})
+
+        return restored
 
     def _base(self, table: Table, chain: Chain, flows: list[Flow]) -> list[Flow]:
         """Which flows does a base chain accept?"""
         out: list[Flow] = []
         for alike in _alike(flows):
-            first = alike[0]
-            # NAT rules see the first packet of a connection only; those after it go the same way.
-            # Of what a host sends itself, the first hook was output: prerouting comes after NAT has decided.
-            later = self.packet.reply or (chain.hook == "prerouting" and self.packet.interface == "lo")
-            skipped = chain.kind == "nat" and (later or first.state.translated or first.state.untracked)
-            here = _device(chain, first.state)
+            first = alike[0].state
+            skipped = chain.kind == "nat" and (MANIPS.get(chain.hook) in first.bound or first.untracked)
+            here = _device(chain, first)
             if skipped or here is False:
                 out.extend(alike)
                 continue
             if here is None:
                 out.extend(alike)
                 why = Doubt(text=f"chain {chain.name}", why="which device it belongs to is not known")
-                alike = [Flow(flow.state, flow.sources, flow.doubt or why, flow.way) for flow in alike]  # noqa: PLW2901
+                alike = [doubted(flow, why) for flow in alike]  # noqa: PLW2901
             out.extend(self._through(table, chain, alike))
         return out
 
@@ -217,51 +179,65 @@ class Journey:
         for flow in alike:
             for end in ends:
                 if shared := both(flow.sources, end.flow.sources):
-                    out.extend(
-                        self._leave(end, Flow(end.flow.state, shared, end.flow.doubt, flow.way + _shown(end, chain)))
-                    )
+                    state = self._retyped(flow.state, end.flow.state)
+                    left = Flow(state, shared, end.flow.doubt, flow.way + _shown(end, chain))
+                    out.extend(self._leave(end, left, chain.hook))
         return out
 
-    def _leave(self, end: End, flow: Flow) -> list[Flow]:
+    def _leave(self, end: End, flow: Flow, hook: str) -> list[Flow]:
         if end.action.kind == "accept":
             return [flow]
-        self.out.append(Outcome(action=end.action, flow=flow, visits=flow.way))
+        self.out.append(Outcome(action=end.action, flow=flow, visits=flow.way, hook=hook))
         return []
 
-    def _routed(self, flows: list[Flow]) -> list[tuple[Hook, list[Flow]]]:
-        """At which hook does each flow go on, once NAT had its say about the destination?"""
-        ways: dict[Hook, list[Flow]] = {}
+    def _retyped(self, before: State, after: State) -> State:
+        """Are the addresses that NAT gave the host's own?"""
+        if after.moved is not None and after.moved != before.moved:
+            address, mine = after.moved
+            local = True if mine else own(self.packet, self.version, address)
+            after = changed(after, Field.TYPE_OF_DESTINATION, type_of(local))
+        if after.source_moved and not before.source_moved:
+            address = after.values[Field.SOURCE]  # type: ignore[assignment]
+            # masquerade gives one of the host's own
+            local = True if address is None else own(self.packet, self.version, address)
+            after = changed(after, Field.TYPE_OF_SOURCE, type_of(local))
+        return after
+
+    def _routed(self, hook: str, flows: list[Flow]) -> list[tuple[str, list[Flow]]]:
+        """Which way does each flow go on, once NAT had its say about the destination?"""
+        ways: dict[str, list[Flow]] = {}
         for flow in flows:
-            for hook, sure in self._where(flow.state):
-                why = None
-                if not sure:
-                    text = f"destination {flow.state.rewritten}"
-                    why = Doubt(text=text, why="whether that is an address of this host is not known")
-                state = self._arrived(flow.state, hook)
-                ways.setdefault(hook, []).append(Flow(state, flow.sources, flow.doubt or why, flow.way))
+            for way, sure in self._where(hook, flow.state):
+                text = f"destination {flow.state.rewritten}"
+                why = None if sure else Doubt(text=text, why="whether that is an address of this host is not known")
+                here = doubted(flow, why)
+                ways.setdefault(way, []).append(here.into(self._going(flow.state, way)))
         return list(ways.items())
 
-    def _where(self, state: State) -> list[tuple[Hook, bool]]:
-        if self.hook == "output" or state.moved is None:
-            return [(self.hook, True)]
-        address, own = state.moved
-        here = True if own else self._own(address)
+    def _where(self, hook: str, state: State) -> list[tuple[str, bool]]:
+        if state.moved is None or hook == "output":
+            return [(hook, True)]
+        address, mine = state.moved
+        here = True if mine else own(self.packet, self.version, address)
+        if hook == "loop":
+            return [("loop", here is not False), ("output", False)] if here is not False else [("output", True)]
         if here is None and address is not None and self.packet.destination:
             asked = address_range(self.packet.destination)[1]
-            here = (self.hook == "input") if address == asked else None
+            here = (hook == "input") if address == asked else None
         if here is None:
             # The reading that the question takes for granted stays the sure one.
-            return [("input", self.hook == "input"), ("forward", self.hook == "forward")]
+            return [("input", hook == "input"), ("forward", hook == "forward")]
         return [("input" if here else "forward", True)]
 
-    def _arrived(self, state: State, hook: Hook) -> State:
+    def _going(self, state: State, way: str) -> State:
         """What is known of the packet once it is routed?"""
-        if state.moved is not None:
-            kind = ROUTE_TYPES["local" if hook == "input" else "unicast"]
-            state = changed(state, Field.TYPE_OF_DESTINATION, (kind, kind) if hook != "output" else None)
-        if hook != "forward":
+        if state.moved is not None and way in ("input", "forward"):
+            state = changed(state, Field.TYPE_OF_DESTINATION, route_type("local" if way == "input" else "unicast"))
+        if way == "loop":
+            return changed(state, Field.OIF, "lo")
+        if way != "forward" and not (way == "output" and state.moved is not None):
             return state
-        out = self.packet.out_interface if state.moved is None else None
+        out = self.out_interface if state.moved is None else None
         return changed(state, Field.OIF, out or self._route(state.values[Field.DESTINATION]))
 
     def _route(self, destination: Value) -> str | None:
@@ -277,37 +253,23 @@ class Journey:
         return found[1] if found else None
 
 
-LIMITED_BROADCAST = 0xFFFFFFFF
+def _all(event: Callable[[State], State], flows: list[Flow]) -> list[Flow]:
+    return [flow.into(event(flow.state)) for flow in flows]
 
 
-def _answering(state: State, ruleset: Ruleset) -> State:
-    """What is known behind connection tracking of a packet that answers the first one of a connection?"""
-    chains = [chain for table in ruleset.tables for chain in table.chains.values() if chain.live]
-    # Where some connections are left alone, whether this is one of them depends on its first packet.
-    alone = any(isinstance(op, Untrack) for chain in chains for _, _, rule in chain.live for op in rule.ops)
-    nat = any(chain.kind == "nat" for chain in chains)
-    values = list(state.values)
-    values[Field.STATE] = None if alone else (STATES["established"],) * 2
-    values[Field.DIRECTION] = None if alone else (1, 1)
-    values[Field.STATUS] = None if alone or nat else (STATUSES["seen-reply"] | STATUSES["confirmed"],) * 2
-    values[Field.CT_MARK] = values[Field.ORIGINAL_DESTINATION] = values[Field.ORIGINAL_DPORT] = None
-    return replace(state, values=tuple(values))
+def _entered(hook: str, state: State) -> State:
+    """What does a packet that a host sends itself look like when it comes in again?"""
+    if hook in ("ingress", "prerouting") and state.values[Field.OIF] == "lo":
+        return changed(changed(state, Field.IIF, "lo"), Field.OIF, "")
+    return state
 
 
-def _tracked(state: State) -> State:
-    """What is known of a new connection's packet behind connection tracking?"""
-    if state.untracked:
-        return changed(state, Field.STATE, (STATES["untracked"],) * 2)
-    values = list(state.values)
-    values[Field.STATE] = (STATES["new"],) * 2
-    values[Field.STATUS] = values[Field.CT_MARK] = values[Field.DIRECTION] = (0, 0)
-    values[Field.ORIGINAL_DESTINATION] = values[Field.DESTINATION]
-    values[Field.ORIGINAL_DPORT] = values[Field.DPORT]
-    return replace(state, values=tuple(values))
+def _bound(state: State, manip: Manip) -> State:
+    return state if manip in state.bound else replace(state, bound=state.bound | {manip})
 
 
 def _alike(flows: Sequence[Flow]) -> list[list[Flow]]:
-    groups: dict[tuple[State, int], list[Flow]] = {}
+    groups: dict[tuple[Any, ...], list[Flow]] = {}
     for flow in flows:
         groups.setdefault((flow.state, id(flow.doubt)), []).append(flow)
     return list(groups.values())
@@ -333,6 +295,11 @@ def _shown(end: End, chain: Chain) -> tuple[Visit, ...]:
     ):
         return ()
     return end.visits
+
+
+def tracked(state: State) -> bool:
+    """Does connection tracking know the packet's connection?"""
+    return state.values[Field.STATE] in ((STATES["new"],) * 2, (STATES["established"],) * 2)
 
 
 def span_of(source: str, version: int) -> Range:

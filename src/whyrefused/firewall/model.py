@@ -48,9 +48,15 @@ class Field(IntEnum):
     ORIGINAL_DPORT = 22
     CGROUP = 23  # of version 2, as a path; "" for packets that no program of this host sent
     SAME_CGROUP = 24  # 1: it was made once and not anew since
+    ORIGINAL_SOURCE = 25  # before NAT
+    ORIGINAL_SPORT = 26
+    ICMP_TYPE = 27
+    ICMP_CODE = 28
+    ICMPV6_TYPE = 29
+    ICMPV6_CODE = 30
 
 
-ADDRESSES = frozenset({Field.SOURCE, Field.DESTINATION, Field.ORIGINAL_DESTINATION})
+ADDRESSES = frozenset({Field.SOURCE, Field.DESTINATION, Field.ORIGINAL_SOURCE, Field.ORIGINAL_DESTINATION})
 INTERFACES = frozenset({Field.IIF, Field.OIF})
 NAMED = INTERFACES | {Field.CGROUP}
 """Fields that hold a name and not a number."""
@@ -63,10 +69,26 @@ PROTOCOLS = {"icmp": 1, "igmp": 2, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33
              "udplite": 136, "comp": 108}  # fmt: skip
 ROUTE_TYPES = {"unspec": 0, "unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5, "blackhole": 6,
                "unreachable": 7, "prohibit": 8, "throw": 9, "nat": 10}  # fmt: skip
+ICMP_TYPES = {"echo-reply": 0, "destination-unreachable": 3, "source-quench": 4, "redirect": 5, "echo-request": 8,
+              "router-advertisement": 9, "router-solicitation": 10, "time-exceeded": 11, "parameter-problem": 12,
+              "timestamp-request": 13, "timestamp-reply": 14, "info-request": 15, "info-reply": 16,
+              "address-mask-request": 17, "address-mask-reply": 18}  # fmt: skip
+ICMP_CODES = {"net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3, "frag-needed": 4,
+              "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13}  # fmt: skip
+ICMPV6_TYPES = {"destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4,
+                "echo-request": 128, "echo-reply": 129, "mld-listener-query": 130, "mld-listener-report": 131,
+                "mld-listener-done": 132, "mld-listener-reduction": 132, "nd-router-solicit": 133,
+                "nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136, "nd-redirect": 137,
+                "router-renumbering": 138, "ind-neighbor-solicit": 141, "ind-neighbor-advert": 142,
+                "mld2-listener-report": 143}  # fmt: skip
+ICMPV6_CODES = {"no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5,
+                "reject-route": 6}  # fmt: skip
 PACKET_TYPES = {"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2, "other": 3}
 
 UNKNOWN_BECAUSE = {
+    Field.SOURCE: "the source address is not known",
     Field.SPORT: "the source port is not known",
+    Field.DPORT: "the destination port is not known",
     Field.DESTINATION: "the destination address is not known",
     Field.ORIGINAL_DESTINATION: "the destination address is not known",
     Field.IIF: "the interface it comes in on is not known",
@@ -164,12 +186,12 @@ class Touch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
-    """An effect: NAT rewrites the destination, and no later NAT rule of this hook is asked."""
+    """An effect: NAT rewrites an address, and no later NAT rule of this hook is asked."""
 
     address: Range | None = None  # None: stays (or, with `own`, becomes the host's own address)
     port: Range | None = None
     own: bool = False  # redirect
-    source: bool = False  # snat, masquerade: the destination stays
+    source: bool = False  # snat, masquerade: it is the source that is rewritten
     known: bool = True  # False: to where is not modelled
     says: str = ""
 
@@ -340,3 +362,16 @@ class Part:
 
     sources: tuple[str, ...]  # addresses, CIDRs and FIRST-LAST ranges
     trace: Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTrip:
+    """What some sources see of a connection, after its first packet and what answers it have met the rules."""
+
+    sources: tuple[str, ...]  # addresses, CIDRs and FIRST-LAST ranges
+    verdict: Verdict  # drop: nothing comes back
+    there: Trace
+    back: Trace | None = None  # of the answer, or of the error that a rule sends; None where nothing is sent back
+    how: str = ""  # for reject, as it arrives
+    why: str = ""  # for cannot-tell: one sentence that names the match
+    readings: tuple[Verdict, ...] = ()  # for cannot-tell: every verdict that is possible

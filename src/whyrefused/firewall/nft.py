@@ -333,9 +333,15 @@ class _Reader:
         yield Action(kind="reject", how=f"{kind} {code}")
 
     def _dnat(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:
-        value = value or {}
+        yield from self._translate(value or {}, item, source=False)
+
+    def _snat(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:
+        yield from self._translate(value or {}, item, source=True)
+
+    def _translate(self, value: dict[str, Json], item: dict[str, Json], *, source: bool) -> Iterator[Op]:
         if value.get("family") in NETWORKS and not self._given(family(NETWORKS[value["family"]])):
             yield family(NETWORKS[value["family"]])
+        unknown = Rewrite(known=False, source=source, says=_text(item))
         target = value.get("addr")
         if isinstance(target, dict) and "map" in target:
             fixed = _span(Field.DPORT, value.get("port"))
@@ -344,15 +350,15 @@ class _Reader:
                 target["map"]["key"],
                 target["map"]["data"],
                 item,
-                lambda data: Rewrite(known=False, says=_text(item)) if netmap else _target(data, fixed, item),
+                lambda data: unknown if netmap else _target(data, fixed, item, source=source),
             )
             return
         try:
-            yield Rewrite(
-                address=_span(Field.DESTINATION, target), port=_span(Field.DPORT, value.get("port")), says=_text(item)
-            )
+            address, port = _span(Field.DESTINATION, target), _span(Field.DPORT, value.get("port"))
         except Unmodelled:
-            yield Rewrite(known=False, says=_text(item))
+            yield unknown
+        else:
+            yield Rewrite(address=address, port=port, source=source, says=_text(item))
 
     def _redirect(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:
         port = (value or {}).get("port")
@@ -369,10 +375,11 @@ class _Reader:
         except Unmodelled:
             yield Rewrite(own=True, port=(0, 65535), says=_text(item))
 
-    def _snat(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:  # noqa: ARG002 - one signature for all
-        yield Rewrite(source=True, says=_text(item))
-
-    _masquerade = _snat
+    def _masquerade(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:
+        try:
+            yield Rewrite(own=True, source=True, port=_span(Field.SPORT, (value or {}).get("port")), says=_text(item))
+        except Unmodelled:
+            yield Rewrite(known=False, source=True, says=_text(item))
 
     def _notrack(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:  # noqa: ARG002 - one signature for all
         yield Untrack()
@@ -451,10 +458,10 @@ def _span(asked: Field, value: Json) -> Range | None:
     return found, found
 
 
-def _target(data: Json, port: Range | None, item: Json) -> Rewrite:
+def _target(data: Json, port: Range | None, item: Json, *, source: bool) -> Rewrite:
     if isinstance(data, dict) and isinstance(data.get("concat"), list) and len(data["concat"]) == 2:  # noqa: PLR2004
         data, port = data["concat"][0], _span(Field.DPORT, data["concat"][1])
-    return Rewrite(address=_span(Field.DESTINATION, data), port=port, says=_text(item))
+    return Rewrite(address=_span(Field.DESTINATION, data), port=port, source=source, says=_text(item))
 
 
 def _linear(target: Field, value: Json) -> tuple[Field | None, int, int]:

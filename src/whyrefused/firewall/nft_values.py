@@ -14,6 +14,10 @@ from whyrefused.firewall.build import one_of
 from whyrefused.firewall.model import (
     ADDRESSES,
     FLAGS,
+    ICMP_CODES,
+    ICMP_TYPES,
+    ICMPV6_CODES,
+    ICMPV6_TYPES,
     NAMED,
     PACKET_TYPES,
     PROTOCOLS,
@@ -65,6 +69,8 @@ PAYLOADS = {
     ("ip6", "saddr"): Field.SOURCE, ("ip6", "daddr"): Field.DESTINATION, ("ip6", "nexthdr"): Field.PROTOCOL,
     ("ip6", "version"): Field.FAMILY,
     ("tcp", "flags"): Field.FLAGS,
+    ("icmp", "type"): Field.ICMP_TYPE, ("icmp", "code"): Field.ICMP_CODE,
+    ("icmpv6", "type"): Field.ICMPV6_TYPE, ("icmpv6", "code"): Field.ICMPV6_CODE,
 }  # fmt: skip
 NETWORKS = {"ip": IPV4, "ip6": IPV6}
 TRANSPORTS = {name: PROTOCOLS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite")}
@@ -78,10 +84,10 @@ TRACKED = {
     "l3proto": Field.FAMILY, "protocol": Field.PROTOCOL,
 }  # fmt: skip
 ORIGINALS = {
-    "saddr": Field.SOURCE, "ip saddr": Field.SOURCE, "ip6 saddr": Field.SOURCE,
+    "saddr": Field.ORIGINAL_SOURCE, "ip saddr": Field.ORIGINAL_SOURCE, "ip6 saddr": Field.ORIGINAL_SOURCE,
     "daddr": Field.ORIGINAL_DESTINATION, "ip daddr": Field.ORIGINAL_DESTINATION,
     "ip6 daddr": Field.ORIGINAL_DESTINATION,
-    "proto-dst": Field.ORIGINAL_DPORT, "proto-src": Field.SPORT,
+    "proto-dst": Field.ORIGINAL_DPORT, "proto-src": Field.ORIGINAL_SPORT,
 }  # fmt: skip
 NAMES: dict[Field, dict[str, int]] = {
     Field.FAMILY: {"ipv4": 4, "ip": 4, "ipv6": 6, "ip6": 6, "arp": 0, "vlan": 0, "8021q": 0},
@@ -91,6 +97,10 @@ NAMES: dict[Field, dict[str, int]] = {
     Field.FLAGS: FLAGS,
     Field.DIRECTION: {"original": 0, "reply": 1},
     Field.PACKET_TYPE: PACKET_TYPES,
+    Field.ICMP_TYPE: ICMP_TYPES,
+    Field.ICMP_CODE: ICMP_CODES,
+    Field.ICMPV6_TYPE: ICMPV6_TYPES,
+    Field.ICMPV6_CODE: ICMPV6_CODES,
     Field.TYPE_OF_SOURCE: ROUTE_TYPES,
     Field.TYPE_OF_DESTINATION: ROUTE_TYPES,
 }
@@ -131,7 +141,7 @@ def _payload(value: dict[str, Json]) -> Column:
         needs = (protocol(TRANSPORTS[layer]),) if layer in TRANSPORTS else ()
         return Column(field=Field.DPORT if name == "dport" else Field.SPORT, needs=needs)
     if (layer, name) in PAYLOADS:
-        return Column(field=PAYLOADS[layer, name], needs=(protocol(TRANSPORTS["tcp"]),))
+        return Column(field=PAYLOADS[layer, name], needs=(protocol(PROTOCOLS[layer]),))
     raise Unmodelled
 
 

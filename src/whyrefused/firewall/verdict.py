@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from whyrefused.firewall import render
 from whyrefused.firewall.author import author
-from whyrefused.firewall.journey import Hook, Outcome, journeys, span_of
+from whyrefused.firewall.journey import Outcome, journeys, span_of
 from whyrefused.firewall.model import Field, Packet, Part, Ruleset, Step, Trace, Verdict
 from whyrefused.firewall.ranges import Range, Ranges, in_words, tidy
+from whyrefused.firewall.start import Hook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from whyrefused.firewall.walk import Visit
 
@@ -34,7 +35,7 @@ def judge(ruleset: Ruleset, packet: Packet, hook: Hook = "input") -> Trace:
     With more than one source the answer holds for all of them; where they differ it is cannot-tell, and `judge_all`
     has the parts. `any` means the sources of the destination's IP version, IPv4 without a destination.
     """
-    version = _version(packet)
+    version = version_of(packet)
     parts = _parts(ruleset, packet, hook, version, (span_of(packet.source, version),))
     if len(parts) == 1:
         return parts[0][1]
@@ -55,7 +56,7 @@ def judge_all(ruleset: Ruleset, packet: Packet, hook: Hook = "input") -> tuple[P
     The parts are exact: every address of `packet.source` is in one of them. `any` without a destination means IPv4 and
     IPv6, each in parts of its own.
     """
-    versions = (4, 6) if packet.source == "any" and not packet.destination else (_version(packet),)
+    versions = (4, 6) if packet.source == "any" and not packet.destination else (version_of(packet),)
     found = []
     for version in versions:
         for ranges, trace in _parts(ruleset, packet, hook, version, (span_of(packet.source, version),)):
@@ -63,7 +64,8 @@ def judge_all(ruleset: Ruleset, packet: Packet, hook: Hook = "input") -> tuple[P
     return tuple(found)
 
 
-def _version(packet: Packet) -> int:
+def version_of(packet: Packet) -> int:
+    """Of which IP version is the question? Raises ValueError where its addresses are of two."""
     versions = set()
     if packet.source != "any":
         versions.add(ipaddress.ip_network(packet.source.partition("-")[0], strict=False).version)
@@ -78,8 +80,8 @@ def _parts(ruleset: Ruleset, packet: Packet, hook: Hook, version: int, sources: 
     """Which sources share a trace?"""
     outcomes = journeys(ruleset, packet, hook, version, sources)
     parts: list[tuple[Ranges, Trace]] = []
-    for ranges, readings in _cut(outcomes):
-        trace = _trace([outcomes[at] for at in readings], ruleset, version)
+    for ranges, readings in cut([outcome.flow.sources for outcome in outcomes]):
+        trace = trace_of([outcomes[at] for at in readings], ruleset, version)
         if trace.verdict == "cannot-tell" and len(parts) < MOST_QUIET:
             trace = _with_quiet(trace, ruleset, packet, hook, version, ranges)
         parts.append((ranges, trace))
@@ -90,15 +92,18 @@ def _with_quiet(  # noqa: PLR0913, PLR0917 - the question once more
     trace: Trace, ruleset: Ruleset, packet: Packet, hook: Hook, version: int, ranges: Ranges
 ) -> Trace:
     outcomes = journeys(ruleset, packet, hook, version, ranges, at_rest=True)
-    quiet = {_trace([outcomes[at] for at in readings], ruleset, version).verdict for _, readings in _cut(outcomes)}
+    quiet = {
+        trace_of([outcomes[at] for at in readings], ruleset, version).verdict
+        for _, readings in cut([outcome.flow.sources for outcome in outcomes])
+    }
     return replace(trace, quiet=quiet.pop() if len(quiet) == 1 and quiet != {"cannot-tell"} else None)
 
 
-def _cut(outcomes: list[Outcome]) -> Iterable[tuple[Ranges, tuple[int, ...]]]:
-    """Into which parts do the outcomes, whose sources may overlap, cut all sources?"""
+def cut(sources: Sequence[Ranges]) -> Iterable[tuple[Ranges, tuple[int, ...]]]:
+    """Into which parts do sets that may overlap cut everything, and which of the sets (by position) holds each?"""
     events: list[tuple[int, int, int]] = []
-    for at, outcome in enumerate(outcomes):
-        for low, high in outcome.flow.sources:
+    for at, ranges in enumerate(sources):
+        for low, high in ranges:
             events.append((low, 1, at))
             events.append((high + 1, -1, at))
     events.sort(key=lambda event: event[0])
@@ -112,27 +117,29 @@ def _cut(outcomes: list[Outcome]) -> Iterable[tuple[Ranges, tuple[int, ...]]]:
         active[at] = active.get(at, 0) + step
         if not active[at]:
             del active[at]
-    for readings, ranges in groups.items():
-        yield tidy(ranges), readings
+    for holding, spans in groups.items():
+        yield tidy(spans), holding
 
 
-def _verdict(outcome: Outcome) -> Verdict:
+def verdict_of(outcome: Outcome) -> Verdict:
+    """Which verdict is the end of a way?"""
     kind = outcome.action.kind
     return "cannot-tell" if kind == "unknown" else kind  # type: ignore[return-value]
 
 
-def _how(outcome: Outcome, version: int) -> str:
+def how_of(outcome: Outcome, version: int) -> str:
+    """With what does a rule reject? Empty where it does not."""
     kind, _, code = outcome.action.how.partition(" ")
     if outcome.action.kind != "reject":
         return ""
     return ICMPX[version].get(code, outcome.action.how) if kind == "icmpx" else outcome.action.how
 
 
-def _trace(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
+def trace_of(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
     """Which trace do the readings of one source make?"""
     readings = sorted(readings, key=lambda outcome: outcome.flow.doubt is not None)
     first = readings[0]
-    verdicts = {_verdict(outcome) for outcome in readings}
+    verdicts = {verdict_of(outcome) for outcome in readings}
     why = ""
     if len(verdicts) > 1 or "cannot-tell" in verdicts:
         why = _why(readings)
@@ -144,8 +151,8 @@ def _trace(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
     port = first.flow.lows[Field.DPORT]
     refused = first.action.kind in ("reject", "drop")
     return Trace(
-        verdict="cannot-tell" if why else _verdict(first),
-        how=" or ".join(dict.fromkeys(filter(None, (_how(outcome, version) for outcome in readings))))
+        verdict="cannot-tell" if why else verdict_of(first),
+        how=" or ".join(dict.fromkeys(filter(None, (how_of(outcome, version) for outcome in readings))))
         if not why
         else "",
         why=why,
@@ -155,7 +162,7 @@ def _trace(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
         redirected=state.rewritten,
         port=port if port == first.flow.highs[Field.DPORT] else None,
         readings=tuple(sorted(verdicts - {"cannot-tell"})) if why else (),
-        quiet=None if why else _verdict(first),
+        quiet=None if why else verdict_of(first),
     )
 
 

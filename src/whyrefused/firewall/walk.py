@@ -211,7 +211,7 @@ class Walk:
         if isinstance(op, Verdicts):
             return self._lookup(place, op, flow, passed, returned)
         if isinstance(op, Rewrite):
-            self._end(place, ACCEPT, flow.into(rewritten(op, flow.state)))
+            self._end(place, ACCEPT, flow.into(rewritten(op, flow)))
             return []
         if isinstance(op, Action):
             return self._act(place, op, flow, passed, returned)
@@ -285,10 +285,27 @@ def _union(alike: list[Flow]) -> Flow:
     return alike[0].only(sources)
 
 
-def rewritten(op: Rewrite, state: State) -> State:
+def rewritten(op: Rewrite, flow: Flow) -> State:
     """What does NAT make of a packet?"""
-    if op.source:
-        return replace(state, translated=True)
+    return _sourced(op, flow) if op.source else _led(op, flow.state)
+
+
+def _sourced(op: Rewrite, flow: Flow) -> State:
+    state = replace(flow.state, bound=flow.state.bound | {"source"})
+    before = flow.state.values[Field.SOURCE] if Field.SOURCE not in state.peers else _one(flow.sources)
+    address = op.address if op.known and not op.own else None
+    if op.known and not op.own and address is None:
+        moved = False  # only the port is another
+    else:
+        state = replace(changed(state, Field.SOURCE, address), peers=state.peers - {Field.SOURCE}, source_moved=True)
+        moved = _moved(before, address)
+    if op.port is None and op.known:
+        return _marked(state, "snat", (moved,))
+    port = op.port if op.known else None
+    return _marked(changed(state, Field.SPORT, port), "snat", (moved, _moved(state.values[Field.SPORT], port)))
+
+
+def _led(op: Rewrite, state: State) -> State:
     version, before = state.values[Field.FAMILY], state
     address = op.address
     port = state.values[Field.DPORT] if op.port is None else op.port
@@ -299,30 +316,35 @@ def rewritten(op: Rewrite, state: State) -> State:
     elif address is not None:
         state = changed(state, Field.DESTINATION, address)
     state = changed(state, Field.DPORT, port)
-    state = changed(state, Field.STATUS, _status(before, state))
+    rewritten = [Field.DPORT] if op.known and not op.own and address is None else [Field.DESTINATION, Field.DPORT]
+    state = _marked(state, "dnat", [_moved(before.values[at], state.values[at]) for at in rewritten])
     text = "" if op.own or address is None else _address(address, version)
     text = f"{text}:{_port(port)}" if op.known else op.says
     same = op.known and not op.own and address is None
-    return replace(state, translated=True, rewritten=text, moved=None if same else (address, op.own))
+    bound = state.bound | {"destination"}
+    return replace(state, bound=bound, rewritten=text, moved=state.moved if same else (address, op.own))
 
 
-def _status(before: State, after: State) -> Value:
+def _one(sources: Ranges) -> Value:
+    return sources[0] if len(sources) == 1 else None
+
+
+def _marked(state: State, name: str, moved: Iterable[bool | None]) -> State:
     """Does connection tracking call it translated? Only if NAT changed something (nf_nat_setup_info of the kernel)."""
-    status = before.values[Field.STATUS]
+    status, moved = state.values[Field.STATUS], list(moved)
     if not isinstance(status, tuple) or status == ABSENT:
-        return status
-    same = [_same(before.values[field], after.values[field]) for field in (Field.DESTINATION, Field.DPORT)]
-    if False in same:
-        return (status[0] | STATUSES["dnat"],) * 2
-    return None if None in same else status
+        return state
+    if True in moved:
+        return changed(state, Field.STATUS, (status[0] | STATUSES[name],) * 2)
+    return changed(state, Field.STATUS, None) if None in moved else state
 
 
-def _same(before: Value, after: Value) -> bool | None:
+def _moved(before: Value, after: Value) -> bool | None:
     if not isinstance(before, tuple) or not isinstance(after, tuple):
         return None
     if before[1] < after[0] or after[1] < before[0]:
-        return False
-    return True if before == after and before[0] == before[1] else None
+        return True
+    return False if before == after and before[0] == before[1] else None
 
 
 def _address(address: Range, version: object) -> str:
