@@ -6,7 +6,6 @@ import errno
 import os
 import secrets
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -17,33 +16,16 @@ from typing import TYPE_CHECKING, Self
 
 from . import network, probe, responders
 from .ears import Ears
+from .rules import Rules
 from .space import NAMESPACES, RigError, Space, checked, command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .probe import Flow, Probe
 
 PREFIX = "wr-oracle"
 PLACES = ("client", "host", "server")
-SAVES = ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save")
-LEGACY = {"iptables-legacy-restore": "ip_tables_names", "ip6tables-legacy-restore": "ip6_tables_names"}
-"""The files of /proc/net that name the tables of iptables-legacy that exist."""
-
-BUILT_IN = {
-    "filter": ("INPUT", "FORWARD", "OUTPUT"),
-    "raw": ("PREROUTING", "OUTPUT"),
-    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
-    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-    "security": ("INPUT", "FORWARD", "OUTPUT"),
-}
 HELD_BACK = {errno.EPERM, errno.EACCES, errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENOBUFS}
 """What a sender is told when rules or routes keep its packet, or a busy machine has no room for it."""
-
-NETLINK_NETFILTER = 12
-NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE = 1, 2
-NLM_F_REQUEST_ACK = 5
-FORGET_SECONDS = 5.0
 
 
 class Rig:
@@ -55,9 +37,7 @@ class Rig:
         self._spaces: dict[str, Space] = {}
         self._senders: dict[tuple[str, int, int], socket.socket] = {}
         self._ears = Ears()
-        self._lock = ""
         self._nonce = secrets.randbits(32)
-        self._used: set[str] = set()
         everywhere = responders.numbered((*network.ADDRESSES["host"], *network.ADDRESSES["server"]))
         self._listeners = {size: responders.called(*place) for size, place in everywhere.items()}
         self._numbered = everywhere
@@ -74,7 +54,9 @@ class Rig:
 
     def _build(self, stack: ExitStack) -> None:
         stack.callback(self._ears.close)
-        self._lock = str(Path(stack.enter_context(TemporaryDirectory(prefix=PREFIX)), "xtables.lock"))
+        lock = Path(stack.enter_context(TemporaryDirectory(prefix=PREFIX)), "xtables.lock")
+        for name in orphans():
+            command("ip", "netns", "delete", name)  # another rig may be quicker
         for place, name in self.names.items():
             stack.callback(_remove, name)
             checked("ip", "netns", "add", name)
@@ -84,6 +66,7 @@ class Rig:
             space.set(network.LIMITS, optional=True)
         stack.callback(self._hang_up)
         checked("ip", "-batch", "-", text="\n".join(network.wires(self.names)) + "\n")
+        self._rules = Rules(self._spaces["host"], str(lock))
         for place, space in self._spaces.items():
             space.do(checked, "ip", "-batch", "-", text="\n".join(network.setup(place)) + "\n")
             self._ears.open(place, space)
@@ -118,55 +101,19 @@ class Rig:
 
     def load(self, words: tuple[str, ...], text: str) -> str:
         """Give the host these rules; why were they not taken? Empty when they were."""
-        self._note(words)
-        done = self._command(*words, text=text)
-        return (done.stderr.strip() or f"exit status {done.returncode}") if done.returncode else ""
+        return self._rules.load(words, text)
 
     def run(self, *words: str, text: str | None = None, check: bool = True) -> str:
         """What does this command print on the host?"""
-        self._note(words)
-        return self._checked(*words, text=text) if check else self._command(*words, text=text).stdout
-
-    def _command(self, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        return self._spaces["host"].do(command, *words, text=text, lock=self._lock)
-
-    def _checked(self, *words: str, text: str | None = None) -> str:
-        return self._spaces["host"].do(checked, *words, text=text, lock=self._lock)
-
-    def _note(self, words: Sequence[str]) -> None:
-        """Remember what may have left rules: the rest need not be asked for."""
-        tool = Path(words[0]).name
-        self._used.update(kind for kind in ("tables", "ipset") if kind in tool)
+        return self._rules.run(*words, text=text, check=check)
 
     def reset(self) -> None:
         """Take all rules away, and what the kernel knows of connections that went through them."""
-        host = self._spaces["host"]
-        self._checked("nft", "flush", "ruleset")
-        if "tables" in self._used:
-            for tool, names in LEGACY.items():
-                if text := host.do(_emptied, names):
-                    self._checked(tool, text=text)
-        if "ipset" in self._used:
-            self._destroy_sets()
-        host.do(_forget_connections)
-        self._used.clear()
-
-    def _destroy_sets(self) -> None:
-        """Take all sets away; rules of nft let go of theirs only some time after they are gone."""
-        until = time.monotonic() + FORGET_SECONDS
-        while (done := self._command("ipset", "destroy")).returncode:
-            if time.monotonic() > until:
-                raise RigError(f"ipset destroy: {done.stderr}")
-            time.sleep(0.005)
+        self._rules.reset()
 
     def texts(self) -> tuple[str, dict[str, str]]:
-        """What does the host print of its rules: nft's JSON, and the saves by the command that prints them?
-
-        What cannot have been given rules since the last reset is not asked, and taken to print nothing.
-        """
-        saves = {name: self._checked(name) if "tables" in self._used else "" for name in SAVES}
-        saves["ipset save"] = self._checked("ipset", "save") if "ipset" in self._used else ""
-        return self._checked("nft", "-j", "list", "ruleset"), saves
+        """What does the host print of its rules: nft's JSON, and the saves by the command that prints them?"""
+        return self._rules.texts()
 
     def ask(self, probes: list[Probe], wait: float) -> list[str]:
         """What is the answer to each probe? Silence for so many seconds is "drop"."""
@@ -218,26 +165,12 @@ def _remove(name: str) -> None:
         checked("ip", "netns", "delete", name)
 
 
-def _emptied(names: str) -> str:
-    """Which text empties the tables of iptables-legacy that there are? To ask for another would make it."""
-    listed = Path("/proc/thread-self/net", names)
-    return "".join(map(_empty, listed.read_text().split())) if listed.exists() else ""
-
-
-def _empty(table: str) -> str:
-    return "\n".join([f"*{table}", *(f":{chain} ACCEPT" for chain in BUILT_IN[table]), "COMMIT", ""])
-
-
-def _forget_connections() -> None:
-    """Forget every connection of this namespace, as `conntrack --flush` would: rules are for new ones."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as netlink:
-        kind = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE
-        netlink.send(struct.pack("=IHHIIBBH", 20, kind, NLM_F_REQUEST_ACK, 1, 0, 0, 0, 0))
-        (status,) = struct.unpack_from("=i", netlink.recv(4096), 16)
-    if status:
-        raise RigError(f"connections cannot be forgotten: {os.strerror(-status)}")
-
-
 def left() -> list[str]:
     """Which namespaces of this process are there?"""
     return sorted(path.name for path in NAMESPACES.glob(f"{PREFIX}-*-{os.getpid()}-*"))
+
+
+def orphans() -> list[str]:
+    """Which namespaces are left of rigs that were killed?"""
+    names = [path.name for path in NAMESPACES.glob(f"{PREFIX}-*-*-*")]
+    return [name for name in names if not Path("/proc", name.split("-")[-2]).exists()]

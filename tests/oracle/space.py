@@ -65,7 +65,11 @@ class Space:
     def __init__(self, name: str) -> None:
         self.name = name
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self.do(_enter, name)
+        try:
+            self.do(_enter, name)
+        except BaseException:
+            self.close()
+            raise
 
     def do(self, function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         """Call this inside; what does it give?"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +13,7 @@ import pytest
 
 from . import PORTS, Probe, Rig, RigError, network
 from .responders import called
-from .rig import left
+from .rig import PREFIX, left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,3 +248,13 @@ def broken(made: Rig) -> None:
         assert sum("gone" in name for name in left()) == 3
         assert asked(made, probe(CLIENT, SERVER)) == [called(SERVER, 80)]
         raise ZeroDivisionError
+
+
+def test_what_a_killed_run_left_goes() -> None:
+    """The next rig removes the namespaces of a process that is no more."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    name = f"{PREFIX}-killed-{dead.pid}-client"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    with Rig("next"):
+        assert not Path("/run/netns", name).exists()
