@@ -1,11 +1,9 @@
-"""Which rules can iptables-restore take? Strategies over the grammar of iptables(8) and iptables-extensions(8)."""
+"""Which rules can iptables-restore take? Choices over the grammar of iptables(8) and iptables-extensions(8)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from hypothesis import strategies as st
 
 from .places import NETWORKS, PORTS, SERVERS, TARGETS
 from .words import chance, pick
@@ -57,12 +55,8 @@ class Scope:
     chains: tuple[str, ...] = ()
 
 
-def rulesets(version: int) -> st.SearchStrategy[str]:
-    """Which texts can `iptables-restore`, or `ip6tables-restore`, take?"""
-    return st.composite(_ruleset)(version)
-
-
-def _ruleset(draw: Draw, version: int) -> str:
+def ruleset(draw: Draw, version: int) -> str:
+    """A text that `iptables-restore`, or `ip6tables-restore`, takes, but for a line here and there."""
     tables = ["filter"]
     tables += [name for name, percent in (("raw", 25), ("mangle", 35), ("nat", 45), ("security", 8)) if chance(draw, percent)]
     return "".join(table(draw, version, name) for name in tables)
@@ -168,7 +162,7 @@ def rule(draw: Draw, chain: str, scope: Scope) -> str:
     if scope.table == "raw":
         options += ["CT --notrack"] * 3
     if scope.table == "filter":
-        options += [f"REJECT --reject-with {pick(draw, CODES[scope.version])}", "REJECT", "LOG --log-prefix seen"]
+        options += [f"REJECT --reject-with {pick(draw, CODES[scope.version])}"] * 2 + ["REJECT", "LOG --log-prefix seen"]
         if "-p tcp" in words and "! -p" not in words:
             options += ["REJECT --reject-with tcp-reset"] * 2
     target = pick(draw, options)

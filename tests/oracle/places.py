@@ -1,18 +1,23 @@
-"""Which addresses and ports has the rig?"""
+"""By which names do the grammars call the addresses of the rig?"""
 
 from __future__ import annotations
 
-PORTS = (80, 81, 82, 8080)
-"""Where something listens, on `host` and on `server`."""
-CLIENTS = {
-    4: ("10.77.0.1", "10.77.0.2", "10.77.1.3", "10.77.9.4"),
-    6: ("2001:db8:77::1", "2001:db8:77::2", "2001:db8:77:1::3"),
-}
-HOST = {4: ("10.77.0.10", "10.88.0.10"), 6: ("2001:db8:77::10", "2001:db8:88::10")}
+from .network import CLIENT, FAR, NEAR, SERVER
+from .network import LOOPBACK as OWN
+from .responders import PORTS as PORTS
+
+
+def _by_version(addresses: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
+    six = tuple(address for address in addresses if ":" in address)
+    return {4: tuple(address for address in addresses if address not in six), 6: six}
+
+
+CLIENTS = _by_version(CLIENT.addresses)
+HOST = _by_version((*NEAR.addresses, *FAR.addresses))
 """On eth0, where the client is, and on eth1, where the server is."""
-SERVERS = {4: ("10.88.0.20", "10.88.0.21"), 6: ("2001:db8:88::20", "2001:db8:88::21")}
-LOOPBACK = {4: "127.0.0.1", 6: "::1"}
-TARGETS = {4: "10.88.0.10", 6: "2001:db8:88::10"}
+SERVERS = _by_version(SERVER.addresses)
+LOOPBACK = _by_version(OWN)
+TARGETS = {version: HOST[version][1] for version in (4, 6)}
 """What sources are translated to."""
 NETWORKS = {
     4: ("10.77.0.0/24", "10.77.0.2-10.77.1.3", "10.77.0.0/16", "10.88.0.0/24"),

@@ -78,6 +78,7 @@ class Rules:
 
     def _destroy_sets(self) -> None:
         """Take all sets away; rules of nft let go of theirs only some time after they are gone."""
+        self._command("ipset", "flush")  # a list of sets holds on to them
         until = time.monotonic() + FORGET_SECONDS
         while (done := self._command("ipset", "destroy")).returncode:
             if time.monotonic() > until:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from itertools import count
 from pathlib import Path
@@ -12,18 +10,14 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from . import PORTS, Probe, Rig, RigError, network
+from .needs import root_and_tools
 from .responders import called
 from .rig import PREFIX, left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOOLS = ("nft", "ip", "iptables-nft-restore", "iptables-legacy-restore", "ipset")
-missing = [tool for tool in TOOLS if not shutil.which(tool)]
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
-    pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}"),
-]
+pytestmark = root_and_tools
 
 SPORTS = count(20000)
 SILENCE = 0.1

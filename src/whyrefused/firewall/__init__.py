@@ -14,9 +14,9 @@ Text in, records out; nothing here opens a file, a socket or a process, and noth
 ('reject', 'tcp reset', '-A INPUT -p tcp -m tcp --dport 443 -j REJECT --reject-with tcp-reset')
 
 `load` reads what nft, iptables-save and ipset print, `judge` answers for one packet, `judge_all` for a whole network in
-exact parts, `round_trip` adds what becomes of the answer, `fix` names the smallest change that turns the verdict. An answer has three values: what the rules alone do
-not tell (a rate limit, the user of a connection, a match that is not modelled) is followed both ways, and becomes
-`cannot-tell` only when the two ways end differently.
+exact parts, `round_trip` adds what becomes of the answer, `fix` names the smallest change that turns the verdict. An
+answer has three values: what the rules alone do not tell (a rate limit, the user of a connection, a match that is not
+modelled) is followed both ways, and becomes `cannot-tell` only when the two ways end differently.
 """
 
 from __future__ import annotations

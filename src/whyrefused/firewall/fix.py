@@ -30,11 +30,12 @@ from whyrefused.firewall.model import (
     Trace,
 )
 from whyrefused.firewall.ranges import address_range, without
-from whyrefused.firewall.start import Hook
 from whyrefused.firewall.verdict import judge_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from whyrefused.firewall.start import Hook
 
 Wish = Literal["accept", "reject"]
 OWN_RULES = frozenset({"by hand"})

@@ -45,6 +45,7 @@ class State:
     touched: frozenset[str] = frozenset()  # sets that the packet may have been added to or removed from
     untracked: bool = False
     seen: bool = False  # connection tracking has looked at it
+    attached: bool = False  # it is an error for a packet that connection tracking did not know
     restored: frozenset[Manip] = frozenset()  # what NAT has put back in an answer
     bound: frozenset[Manip] = frozenset()  # what NAT has decided already
     rewritten: str = ""  # ADDRESS:PORT of the new destination
@@ -110,6 +111,8 @@ def apply(op: Change | Untrack | Touch, state: State) -> State:
     """What does an effect make of a packet?"""
     if isinstance(op, Untrack):
         # What connection tracking already has stays tracked.
+        if op.xt and state.attached:
+            return state
         return (
             state
             if state.values[Field.STATE] in TRACKED

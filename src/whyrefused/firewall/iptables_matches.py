@@ -258,7 +258,9 @@ def _mark(field: Field) -> Callable[[Arguments, str, bool, int], Iterator[Test]]
 def _ids(field: Field) -> Callable[[Arguments, str, bool, int], Iterator[Test]]:
     def read(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
         low, dash, high = arguments.take().partition("-")
-        yield build.one_of(field, [(int(low), int(high if dash else low))], text, negated=negated)
+        test = build.one_of(field, [(int(low), int(high if dash else low))], text)
+        # A packet without a socket has no owner, which a negated match lets pass (owner_mt of net/netfilter/xt_owner.c).
+        yield AnyOf(tests=(test,), text=text, negated=True) if negated else test
 
     return read
 
@@ -353,7 +355,7 @@ MODULES: dict[str, dict[str, Callable[[Arguments, str, bool, int], Iterator[Test
     "comment": {"--comment": _comment},
     "set": {"--match-set": _match_set},
     "icmp": {"--icmp-type": _icmp(Field.ICMP_TYPE, Field.ICMP_CODE)},
-    **dict.fromkeys(("icmp6", "icmpv6", "ipv6-icmp"), {"--icmpv6-type": _icmp(Field.ICMPV6_TYPE, Field.ICMPV6_CODE)}),
+    "icmp6": {"--icmpv6-type": _icmp(Field.ICMPV6_TYPE, Field.ICMPV6_CODE)},
 }  # fmt: skip
 
 

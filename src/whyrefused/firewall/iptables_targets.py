@@ -64,7 +64,7 @@ def _reject(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: 
 
 def _track(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all
     if name == "NOTRACK" or "--notrack" in options:
-        yield Untrack()
+        yield Untrack(xt=True)
 
 
 def _set(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all
@@ -102,7 +102,7 @@ def _rewrite(name: str, options: list[str], text: str) -> Rewrite:
 
 
 def _leads_to(text: str) -> tuple[Range | None, Range | None]:
-    """Where does `--to-destination` or `--to-source` lead: ADDRESS, ADDRESS-ADDRESS, with :PORT or :PORT-PORT, [IPV6]:PORT?"""
+    """Where does `--to-destination` or `--to-source` lead: ADDRESS, a range of them, :PORT, [IPV6]:PORT-PORT?"""
     if text.startswith("["):
         address, _, port = text[1:].partition("]")
         port = port.lstrip(":")

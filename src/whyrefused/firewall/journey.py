@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from whyrefused.firewall.flow import Doubt, Flow, State, Value, changed
-from whyrefused.firewall.model import STATES, Action, Chain, Field, Packet, Ruleset, Table, Untrack
+from whyrefused.firewall.model import Action, Chain, Field, Packet, Ruleset, Table, Untrack
 from whyrefused.firewall.ranges import Range, Ranges, address_range, both, either
 from whyrefused.firewall.start import Hook, answering, new, own, route_type, start, type_of
 from whyrefused.firewall.walk import ACCEPT, End, Visit, Walk, ordered, tied
@@ -71,21 +71,29 @@ def doubted(flow: Flow, why: Doubt | None) -> Flow:
 class Journey:
     """The way of one packet, or of the one that answers it, through all hooks."""
 
-    def __init__(
-        self, ruleset: Ruleset, packet: Packet, version: int, *, at_rest: bool = False, legacy_first: bool = True
+    def __init__(  # noqa: PLR0913 - the question, and three ways to read the rules
+        self,
+        ruleset: Ruleset,
+        packet: Packet,
+        version: int,
+        *,
+        at_rest: bool = False,
+        legacy_first: bool = True,
+        loops: bool = False,
     ) -> None:
         self.ruleset = ruleset
         self.packet = packet
         self.version = version
         self.at_rest = at_rest
         self.legacy_first = legacy_first
+        self.loops = loops  # what this host sends to itself comes in again
         self.out_interface = packet.out_interface
         self.track: Callable[[State], State] = self._answering if packet.reply else new
         self.restore: dict[Manip, Callable[[State], State]] = {}
         self.out: list[Outcome] = []
 
     def first(self, hook: str, sources: Ranges) -> list[Outcome]:
-        """How does the way of each source end? With `loop`, through output and back in by the loopback interface."""
+        """How does the way of each source end?"""
         asked: Hook = "output" if hook == "loop" else hook  # type: ignore[assignment]
         flows = [Flow(start(self.packet, asked, self.version), sources)]
         for name in BEFORE[hook]:
@@ -215,19 +223,18 @@ class Journey:
         return list(ways.items())
 
     def _where(self, hook: str, state: State) -> list[tuple[str, bool]]:
-        if state.moved is None or hook == "output":
+        if state.moved is None or (hook == "output" and not self.loops):
             return [(hook, True)]
         address, mine = state.moved
         here = True if mine else own(self.packet, self.version, address)
-        if hook == "loop":
-            return [("loop", here is not False), ("output", False)] if here is not False else [("output", True)]
-        if here is None and address is not None and self.packet.destination:
+        inside, outside = ("loop", "output") if hook in ("output", "loop") else ("input", "forward")
+        if here is None and hook in ("input", "forward") and address is not None and self.packet.destination:
             asked = address_range(self.packet.destination)[1]
             here = (hook == "input") if address == asked else None
         if here is None:
             # The reading that the question takes for granted stays the sure one.
-            return [("input", hook == "input"), ("forward", hook == "forward")]
-        return [("input" if here else "forward", True)]
+            return [(inside, hook == inside), (outside, hook == outside)]
+        return [(inside if here else outside, True)]
 
     def _going(self, state: State, way: str) -> State:
         """What is known of the packet once it is routed?"""
@@ -235,6 +242,8 @@ class Journey:
             state = changed(state, Field.TYPE_OF_DESTINATION, route_type("local" if way == "input" else "unicast"))
         if way == "loop":
             return changed(state, Field.OIF, "lo")
+        if way == "output" and "destination" in state.restored:
+            return changed(state, Field.OIF, self.out_interface)
         if way != "forward" and not (way == "output" and state.moved is not None):
             return state
         out = self.out_interface if state.moved is None else None
@@ -295,11 +304,6 @@ def _shown(end: End, chain: Chain) -> tuple[Visit, ...]:
     ):
         return ()
     return end.visits
-
-
-def tracked(state: State) -> bool:
-    """Does connection tracking know the packet's connection?"""
-    return state.values[Field.STATE] in ((STATES["new"],) * 2, (STATES["established"],) * 2)
 
 
 def span_of(source: str, version: int) -> Range:

@@ -73,8 +73,8 @@ ICMP_TYPES = {"echo-reply": 0, "destination-unreachable": 3, "source-quench": 4,
               "router-advertisement": 9, "router-solicitation": 10, "time-exceeded": 11, "parameter-problem": 12,
               "timestamp-request": 13, "timestamp-reply": 14, "info-request": 15, "info-reply": 16,
               "address-mask-request": 17, "address-mask-reply": 18}  # fmt: skip
-ICMP_CODES = {"net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3, "frag-needed": 4,
-              "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13}  # fmt: skip
+ICMP_CODES = {"net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
+              "frag-needed": 4, "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13}  # fmt: skip
 ICMPV6_TYPES = {"destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4,
                 "echo-request": 128, "echo-reply": 129, "mld-listener-query": 130, "mld-listener-report": 131,
                 "mld-listener-done": 132, "mld-listener-reduction": 132, "nd-router-solicit": 133,
@@ -175,6 +175,8 @@ class Change:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Untrack:
     """An effect: connection tracking leaves this packet alone."""
+
+    xt: bool = False  # iptables' own, which spares an error that was attached to what was not tracked either
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,5 +375,6 @@ class RoundTrip:
     there: Trace
     back: Trace | None = None  # of the answer, or of the error that a rule sends; None where nothing is sent back
     how: str = ""  # for reject, as it arrives
+    reaches: tuple[str, ...] = ()  # where it may be accepted: `Trace.redirected` of each reading
     why: str = ""  # for cannot-tell: one sentence that names the match
     readings: tuple[Verdict, ...] = ()  # for cannot-tell: every verdict that is possible

@@ -1,4 +1,4 @@
-"""What does the packet look like that comes back: the answer of who was reached, or the error of a rule that rejects?"""
+"""What comes back: which packet answers one that arrived, and which one does a rule send that rejects?"""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BACK = {"input": "output", "forward": "forward", "output": "input", "loop": "loop"}
 """Which way does the answer go to a packet that went this way?"""
+TCP = (PROTOCOLS["tcp"],) * 2
 LOCAL = (ROUTE_TYPES["local"],) * 2
 ICMP_FIELDS = {
     "icmp": (Field.ICMP_TYPE, ICMP_TYPES, Field.ICMP_CODE, ICMP_CODES),
@@ -44,11 +45,6 @@ class Return:
     restore: dict[Manip, Callable[[State], State]]
     out_interface: str | None
 
-    @property
-    def translated(self) -> frozenset[Manip]:
-        """What must be put back for the client to know it again?"""
-        return frozenset(self.restore)
-
 
 def answer(first: State, last: State, way: str) -> Return:
     """Which packet answers one that arrived: a SYN-ACK or a datagram? `first` as it came, `last` as it was taken."""
@@ -59,13 +55,38 @@ def answer(first: State, last: State, way: str) -> Return:
     # An answer of this host belongs to the socket that listens, whose user the question does not tell.
     back = BACK[way]
     known[Field.IIF] = "" if back in ("output", "loop") else last.values[Field.OIF]
-    known[Field.OIF] = "lo" if back == "loop" else first.values[Field.IIF] if back == "output" else ""
+    known[Field.OIF] = "lo" if back == "loop" else _leaves(first, last) if back == "output" else ""
     state = _addressed(fresh(known), last)
+    if last.untracked and last.values[Field.PROTOCOL] != TCP:
+        state = replace(state, bound=frozenset())  # what answers opens a connection of its own, and NAT rules see it
     restore = _restore(first, last, ports=True)
     return Return(
         way=back, state=state, track=_follows(last), restore=restore,
-        out_interface=first.values[Field.IIF] if isinstance(first.values[Field.IIF], str) else None,
+        out_interface=came if isinstance(came := first.values[Field.IIF], str) else None,
     )  # fmt: skip
+
+
+def _leaves(first: State, last: State) -> Value:
+    """Through which interface does an answer of this host go at first? Until NAT puts its destination back."""
+    if not last.source_moved:
+        return first.values[Field.IIF]
+    return "lo" if last.values[Field.TYPE_OF_SOURCE] == LOCAL else None
+
+
+def knows(first: State, last: State, back: State) -> bool | None:
+    """Does the client know what comes back: is it from where, and for whom, it asked? None where that is not known."""
+    found: set[bool | None] = {True}
+    # An address that the rules do not name is the host's own: it may be the one that was asked only if that was too.
+    if Field.DESTINATION not in back.peers:
+        own = first.values[Field.TYPE_OF_SOURCE] == LOCAL and back.values[Field.DESTINATION] is None
+        found.add(None if own else False)
+    # An ICMP error quotes what was asked; NAT puts that back with the address.
+    if back.values[Field.PROTOCOL] == last.values[Field.PROTOCOL]:
+        for at, was in ((Field.SOURCE, Field.DESTINATION), (Field.SPORT, Field.DPORT), (Field.DPORT, Field.SPORT)):
+            here = back.values[at]
+            open_ = here is None and (at is not Field.SOURCE or first.values[Field.TYPE_OF_DESTINATION] == LOCAL)
+            found.add(here == first.values[was] or (None if open_ else False))
+    return False if False in found else None if None in found else True
 
 
 def error(first: State, last: State, how: str) -> Return:
@@ -75,13 +96,13 @@ def error(first: State, last: State, how: str) -> Return:
     """
     known = _turned(first, last) | foreign()
     outwards = last.values[Field.IIF] == ""
-    state = _addressed(fresh(known | _kind(how, known)), last)
+    state = _addressed(fresh(known | _kind(how)), last)
     if how != "tcp reset":
         state = _icmp_source(state, outwards=outwards)
     values = list(state.values)
     values[Field.IIF] = ""
     values[Field.OIF] = "lo" if outwards else last.values[Field.IIF]
-    state = replace(state, values=tuple(values), bound=BOTH)
+    state = replace(state, values=tuple(values), bound=BOTH, attached=True)
     if last.values[Field.STATE] == (STATES["new"],) * 2:
         state = _related(state, last)
     return Return(
@@ -116,7 +137,7 @@ def _addressed(state: State, last: State) -> State:
     )
 
 
-def _kind(how: str, known: dict[Field, Value]) -> dict[Field, Value]:
+def _kind(how: str) -> dict[Field, Value]:
     """What tells a reset, or an ICMP error?"""
     if how == "tcp reset":
         return {Field.FLAGS: (FLAGS["rst"] | FLAGS["ack"],) * 2}
@@ -136,13 +157,12 @@ def _icmp_source(state: State, *, outwards: bool) -> State:
 
     `__icmp_send` of net/ipv4/icmp.c, `icmp6_send` of net/ipv6/icmp.c.
     """
+    if state.values[Field.TYPE_OF_SOURCE] == LOCAL:
+        return state
     values = list(state.values)
-    if outwards:
-        values[Field.TYPE_OF_SOURCE] = values[Field.TYPE_OF_DESTINATION] = LOCAL
-        return replace(state, values=tuple(values), peers=state.peers | {Field.SOURCE})
-    if values[Field.TYPE_OF_SOURCE] != LOCAL:
-        values[Field.SOURCE], values[Field.TYPE_OF_SOURCE] = None, LOCAL
-    return replace(state, values=tuple(values))
+    values[Field.SOURCE], values[Field.TYPE_OF_SOURCE] = None, LOCAL
+    # To itself, it takes the address that it writes to.
+    return replace(state, values=tuple(values), peers=state.peers | ({Field.SOURCE} if outwards else set()))
 
 
 def _related(state: State, last: State) -> State:
@@ -162,7 +182,7 @@ def _follows(last: State) -> Callable[[State], State]:
             return new(state)
         if last.untracked:
             # A SYN-ACK opens no connection (tcp_new of nf_conntrack_proto_tcp.c), a datagram does.
-            return state if state.values[Field.PROTOCOL] == (PROTOCOLS["tcp"],) * 2 else new(state)
+            return state if state.values[Field.PROTOCOL] == TCP else new(state)
         values = list(state.values)
         for field in TRACKED:
             values[field] = last.values[field]

@@ -31,7 +31,7 @@ class _Reading:
 
     there: Outcome
     back: Outcome | None = None
-    known: bool = True  # the client knows what comes back
+    known: bool | None = True  # the client knows what comes back
 
     @property
     def sources(self) -> Ranges:
@@ -43,9 +43,15 @@ class _Reading:
         if self.back is None:
             return there
         back = verdict_of(self.back)
-        if back == "cannot-tell":
-            return back
+        if back == "cannot-tell" or (back == "accept" and self.known is None):
+            return "cannot-tell"
         return there if back == "accept" and self.known else "drop"
+
+    @property
+    def possible(self) -> set[Verdict]:
+        """What may come of it?"""
+        unsure = self.verdict == "cannot-tell" and self.known is None
+        return {verdict_of(self.there), "drop"} if unsure else {self.verdict}
 
 
 def round_trip(ruleset: Ruleset, packet: Packet, hook: Hook = "input") -> tuple[RoundTrip, ...]:
@@ -80,7 +86,7 @@ def _readings(  # noqa: PLR0913 - the question, and an order of the chains
 ) -> list[_Reading]:
     first = start(packet, "output" if way == "loop" else way, version)  # type: ignore[arg-type]
     found: list[_Reading] = []
-    outcomes = Journey(ruleset, packet, version, legacy_first=legacy_first).first(way, sources)
+    outcomes = Journey(ruleset, packet, version, legacy_first=legacy_first, loops=True).first(way, sources)
     for there in outcomes:
         last = there.flow.state
         if there.action.kind == "accept":
@@ -94,20 +100,20 @@ def _readings(  # noqa: PLR0913 - the question, and an order of the chains
             unread = Action(kind="unknown", how="there are too many ways through the rules", text="the answer")
             found.append(_Reading(there=replace(there, action=unread)))
             continue
-        found += _backs(ruleset, packet, version, there, back, legacy_first=legacy_first)
+        found += [
+            _Reading(there=there, back=each, known=reply.knows(first, last, each.flow.state))
+            for each in _backs(ruleset, packet, version, there, back, legacy_first=legacy_first)
+        ]
     return found
 
 
 def _backs(  # noqa: PLR0913 - the question, and an order of the chains
     ruleset: Ruleset, packet: Packet, version: int, there: Outcome, back: reply.Return, *, legacy_first: bool
-) -> list[_Reading]:
+) -> list[Outcome]:
     journey = Journey(ruleset, packet, version, legacy_first=legacy_first)
     journey.track, journey.restore, journey.out_interface = back.track, back.restore, back.out_interface
     flow = Flow(back.state, there.flow.sources, there.flow.doubt)
-    return [
-        _Reading(there=there, back=each, known=back.translated <= each.flow.state.restored)
-        for each in journey.back(back.way, flow)
-    ]
+    return journey.back(back.way, flow)
 
 
 def _trip(readings: list[_Reading], ranges: Ranges, ruleset: Ruleset, version: int) -> RoundTrip:
@@ -129,7 +135,8 @@ def _trip(readings: list[_Reading], ranges: Ranges, ruleset: Ruleset, version: i
         back=back,
         how="" if why else " or ".join(dict.fromkeys(how_of(one, version) for one in rejects)),
         why=why,
-        readings=tuple(sorted(verdicts - {"cannot-tell"})) if why else (),
+        readings=tuple(sorted(set().union(*(one.possible for one in readings)) - {"cannot-tell"})) if why else (),
+        reaches=tuple(dict.fromkeys(one.there.flow.state.rewritten for one in readings if one.verdict == "accept")),
     )
 
 
@@ -138,6 +145,8 @@ def _outcomes(found: Iterable[Outcome]) -> list[Outcome]:
 
 
 def _why(readings: list[_Reading]) -> str:
+    if any(one.known is None for one in readings):
+        return "cannot tell whether the client knows what comes back: NAT gave an address that the rules do not name"
     doubts = [one.flow.doubt for reading in readings for one in (reading.there, reading.back) if one and one.flow.doubt]
     return (
         f"cannot tell because of {doubts[0].why}"

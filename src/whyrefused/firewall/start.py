@@ -162,6 +162,6 @@ def answering(state: State, *, untracked: bool | None, nat: bool) -> State:
     values[Field.STATE] = None if alone else (STATES["established"],) * 2
     values[Field.DIRECTION] = None if alone else (1, 1)
     values[Field.STATUS] = None if alone or nat else (STATUSES["seen-reply"] | STATUSES["confirmed"],) * 2
-    for field in TRACKED[3:] + (Field.CT_MARK,):
+    for field in (*TRACKED[3:], Field.CT_MARK):
         values[field] = None
     return replace(state, values=tuple(values))

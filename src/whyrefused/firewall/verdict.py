@@ -11,11 +11,11 @@ from whyrefused.firewall.author import author
 from whyrefused.firewall.journey import Outcome, journeys, span_of
 from whyrefused.firewall.model import Field, Packet, Part, Ruleset, Step, Trace, Verdict
 from whyrefused.firewall.ranges import Range, Ranges, in_words, tidy
-from whyrefused.firewall.start import Hook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from whyrefused.firewall.start import Hook
     from whyrefused.firewall.walk import Visit
 
 ICMPX = {

@@ -35,9 +35,14 @@ from whyrefused.firewall.ranges import both, either, in_words, without
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from whyrefused.firewall.flow import Manip
     from whyrefused.firewall.ranges import Range, Ranges
 
 TESTS = (Among, AnyOf, Open, Never)
+LOOPBACK: dict[object, Range] = {(4, 4): (0x7F000001, 0x7F000001), (6, 6): (1, 1)}
+"""Where a redirect of what the host sends itself leads: nf_nat_redirect_ipv4 and _ipv6 of the Linux kernel."""
+SOURCE: frozenset[Manip] = frozenset({"source"})
+DESTINATION: frozenset[Manip] = frozenset({"destination"})
 DEEPEST = 40
 """nft allows 16 nested jumps, iptables as many as fit; only a hostile text has more."""
 MOST_FLOWS = 48
@@ -211,7 +216,7 @@ class Walk:
         if isinstance(op, Verdicts):
             return self._lookup(place, op, flow, passed, returned)
         if isinstance(op, Rewrite):
-            self._end(place, ACCEPT, flow.into(rewritten(op, flow)))
+            self._end(place, ACCEPT, flow.into(rewritten(op, flow, self.base.hook)))
             return []
         if isinstance(op, Action):
             return self._act(place, op, flow, passed, returned)
@@ -285,33 +290,37 @@ def _union(alike: list[Flow]) -> Flow:
     return alike[0].only(sources)
 
 
-def rewritten(op: Rewrite, flow: Flow) -> State:
+def rewritten(op: Rewrite, flow: Flow, hook: str) -> State:
     """What does NAT make of a packet?"""
-    return _sourced(op, flow) if op.source else _led(op, flow.state)
+    return _sourced(op, flow) if op.source else _led(op, flow.state, hook)
 
 
 def _sourced(op: Rewrite, flow: Flow) -> State:
-    state = replace(flow.state, bound=flow.state.bound | {"source"})
+    state = replace(flow.state, bound=flow.state.bound | SOURCE)
     before = flow.state.values[Field.SOURCE] if Field.SOURCE not in state.peers else _one(flow.sources)
     address = op.address if op.known and not op.own else None
     if op.known and not op.own and address is None:
-        moved = False  # only the port is another
+        moved: bool | None = False  # only the port is another
     else:
-        state = replace(changed(state, Field.SOURCE, address), peers=state.peers - {Field.SOURCE}, source_moved=True)
         moved = _moved(before, address)
+        if moved is not False:
+            state = replace(
+                changed(state, Field.SOURCE, address), peers=state.peers - {Field.SOURCE}, source_moved=True
+            )
     if op.port is None and op.known:
         return _marked(state, "snat", (moved,))
     port = op.port if op.known else None
     return _marked(changed(state, Field.SPORT, port), "snat", (moved, _moved(state.values[Field.SPORT], port)))
 
 
-def _led(op: Rewrite, state: State) -> State:
+def _led(op: Rewrite, state: State, hook: str) -> State:
     version, before = state.values[Field.FAMILY], state
-    address = op.address
+    # A redirect of what comes in leads to an address of the interface, which the rules do not tell.
+    address = LOOPBACK.get(version) if op.own and hook == "output" else op.address
     port = state.values[Field.DPORT] if op.port is None else op.port
     if not op.known:
         port = None
-    if op.own or not op.known:
+    if not op.known or (op.own and address is None):
         state = changed(state, Field.DESTINATION, None)
     elif address is not None:
         state = changed(state, Field.DESTINATION, address)
@@ -321,8 +330,9 @@ def _led(op: Rewrite, state: State) -> State:
     text = "" if op.own or address is None else _address(address, version)
     text = f"{text}:{_port(port)}" if op.known else op.says
     same = op.known and not op.own and address is None
-    bound = state.bound | {"destination"}
-    return replace(state, bound=bound, rewritten=text, moved=state.moved if same else (address, op.own))
+    return replace(
+        state, bound=state.bound | DESTINATION, rewritten=text, moved=state.moved if same else (address, op.own)
+    )
 
 
 def _one(sources: Ranges) -> Value:
