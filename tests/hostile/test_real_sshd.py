@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SLOWER = replace(LIMITS, connect=10.0, login=10.0, command=20.0, host=40.0)
-
 
 @pytest.fixture(autouse=True)
 def _trusted(known: Known, sshd: Sshd) -> None:
@@ -33,7 +31,7 @@ def say(text: str, sshd: Sshd, key: Path | None, settings: Settings, **more: obj
     """Run a script that prints this."""
     port = more.pop("port", sshd.port)
     assert port is None or isinstance(port, int)
-    output = visit(connection(port, key, **more), f"echo {text}".encode(), SLOWER, settings)
+    output = visit(connection(port, key, **more), f"echo {text}".encode(), LIMITS, settings)
     assert (0, b"") == (output.status, output.stderr)
     return output.stdout
 
@@ -54,7 +52,7 @@ def test_no_terminal_no_agent_no_environment(sshd: Sshd, known: Known, user_key:
     script = b'[ -t 0 ] || [ -t 1 ] && echo tty; echo "$SSH_AUTH_SOCK$DISPLAY$LC_WHYREFUSED$SSH_TTY"'
     os.environ["LC_WHYREFUSED"] = "leak"
     try:
-        output = visit(connection(sshd.port, user_key), script, SLOWER, known.settings)
+        output = visit(connection(sshd.port, user_key), script, LIMITS, known.settings)
     finally:
         del os.environ["LC_WHYREFUSED"]
     assert output.stdout == b"\n"
@@ -62,7 +60,7 @@ def test_no_terminal_no_agent_no_environment(sshd: Sshd, known: Known, user_key:
 
 def test_streams_status_and_size(sshd: Sshd, known: Known, user_key: Path) -> None:
     """Both streams come apart and whole, larger than any window, with the exit status."""
-    limits = replace(SLOWER, stdout=4 << 20, stderr=4 << 20)
+    limits = replace(LIMITS, stdout=4 << 20, stderr=4 << 20)
     script = b"head -c 3500000 /dev/zero; head -c 3500000 /dev/zero >&2; exit 41"
     output = visit(connection(sshd.port, user_key), script, limits, known.settings)
     assert (3_500_000, 3_500_000, 41) == (len(output.stdout), len(output.stderr), output.status)
@@ -72,14 +70,14 @@ def test_large_script_that_is_not_read(sshd: Sshd, known: Known, user_key: Path)
     """A script larger than the window arrives whole; a command that stops reading early is no fault."""
     filler = b"# " + b"x" * 1000 + b"\n"
     script = filler * 4000 + b"echo end\n"
-    assert visit(connection(sshd.port, user_key), script, SLOWER, known.settings).stdout == b"end\n"
-    assert visit(connection(sshd.port, user_key), b"exit 3\n" + script, SLOWER, known.settings).status == 3
+    assert visit(connection(sshd.port, user_key), script, LIMITS, known.settings).stdout == b"end\n"
+    assert visit(connection(sshd.port, user_key), b"exit 3\n" + script, LIMITS, known.settings).status == 3
 
 
 def test_killed(sshd: Sshd, known: Known, user_key: Path) -> None:
     """A command that a signal ends is killed, not cut off and not finished."""
     with pytest.raises(NotReached) as caught:
-        visit(connection(sshd.port, user_key), b"kill -9 $$", SLOWER, known.settings)
+        visit(connection(sshd.port, user_key), b"kill -9 $$", LIMITS, known.settings)
     assert ("killed", True) == (caught.value.reason, "SIGKILL" in caught.value.message)
 
 
@@ -206,7 +204,7 @@ def test_bastion_cannot_connect(sshd: Sshd, known: Known, user_key: Path) -> Non
     """A host that the jump host cannot connect to is unreachable, in the jump host's words."""
     known.add(f"IdentityFile {user_key}\nHost hop\n HostName 127.0.0.1\n")
     with pytest.raises(NotReached) as caught:
-        visit(connection(1, user_key, ssh_arguments=("-J", f"hop:{sshd.port}")), b"", SLOWER, known.settings)
+        visit(connection(1, user_key, ssh_arguments=("-J", f"hop:{sshd.port}")), b"", LIMITS, known.settings)
     assert ("unreachable", True) == (caught.value.reason, "jump host" in caught.value.message)
 
 
@@ -231,7 +229,7 @@ def test_testinfra_backend(sshd: Sshd, known: Known, user_key: Path) -> None:
     register()
     before = len(sshd.log)
     reach = connection(sshd.port, user_key)
-    host = testinfra.get_host("whyrefused://web1", reach=reach, limits=SLOWER, settings=known.settings)
+    host = testinfra.get_host("whyrefused://web1", reach=reach, limits=LIMITS, settings=known.settings)
     assert (host.run("printf '%%s' %s; exit 5", "a b").stdout, host.run("exit 5").rc) == ("a b", 5)
     assert host.file("/etc/passwd").exists
     assert host.run("printf '\\xc3\\xa9\\xff'").stdout == "é\udcff"
@@ -242,9 +240,10 @@ def test_testinfra_backend(sshd: Sshd, known: Known, user_key: Path) -> None:
 
 def test_testinfra_backend_raises(known: Known, sshd: Sshd, user_key: Path) -> None:
     """A cut or endless command raises, the next one has a new connection; a refused login is not tried again."""
-    backend = Backend("web1", reach=connection(sshd.port, user_key), limits=LIMITS, settings=known.settings)
+    short = replace(LIMITS, command=3.0)
+    backend = Backend("web1", reach=connection(sshd.port, user_key), limits=short, settings=known.settings)
     with pytest.raises(NotReached) as caught:
-        backend.run("sleep 20")
+        backend.run("sleep 60")
     assert caught.value.reason == "command-timed-out"
     assert backend.run("echo back").stdout == "back\n"
     backend.close()

@@ -11,7 +11,7 @@ from . import Lab, matrix, unavailable
 from .scenario import LOGINS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .scenario import Ended
 
@@ -24,18 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-ENDED = pytest.StashKey[list["Ended"]]()
+@pytest.fixture
+def record_scenario(record_property: Callable[[str, object], None]) -> Callable[[Ended], None]:
+    """Keep what came of a scenario with the test's report, for the matrix at the end of the run."""
+    return lambda ended: record_property(matrix.PROPERTY, matrix.packed(ended))
 
 
-@pytest.fixture(scope="session")
-def record_scenario(pytestconfig: pytest.Config) -> list[Ended]:
-    """Every scenario that ended, for the matrix at the end of the run."""
-    return pytestconfig.stash.setdefault(ENDED, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the confusion matrix of each login, and keep it where that is wanted."""
-    ended = config.stash.get(ENDED, [])
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    kept = [each for report in reports if report.when == "call" for each in report.user_properties]
+    ended = matrix.answered(carried for name, carried in kept if name == matrix.PROPERTY)
     for login in LOGINS if ended else ():
         terminalreporter.section(matrix.sentence(ended, login))
         terminalreporter.write_line(matrix.table(ended, login))

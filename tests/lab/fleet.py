@@ -81,9 +81,10 @@ class Lab:
 
     def down(self) -> None:
         """End the lab: nothing of it is left on the machine."""
-        teardown.remove(self.name)
+        teardown.end(self.name)
         self.hosts = {}
         with paths.locked("labs"):
+            teardown.forget(self.name)
             inotify.fit(_booted())
 
     def boot(self, *names: str, addresses: int = 1) -> tuple[Host, ...]:

@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whyrefused.causes import ORDER
 
-from .scenario import LOGINS
+from .scenario import LOGINS, scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from .scenario import Ended
+    from .scenario import Ended, Scenario
 
 NONE, UNDETERMINED = "no finding", "undetermined"
+PROPERTY = "scenario"
+"""Under this name a test's report carries what its scenario was answered, from whichever process it ran in."""
 
 
-def told(ended: Iterable[Ended], login: str) -> Counter[tuple[str, str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What was found for a scenario."""
+
+    scenario: Scenario
+    named: Mapping[str, tuple[tuple[str, str, str], ...]]  # login -> cause, variant and host of each finding
+
+    def causes(self, login: str) -> set[str]:
+        """Which causes did this login's audit name?"""
+        return {cause for cause, _, _ in self.named[login]}
+
+
+def packed(ended: Ended) -> dict[str, object]:
+    """What does a report carry? Plain values, which go from process to process."""
+    named = {login: [list(each) for each in run.named] for login, run in ended.audits.items()}
+    return {"name": ended.scenario.name, "named": named}
+
+
+def answered(carried: Iterable[Mapping[str, Any]]) -> list[Answered]:
+    """What was answered for which scenario, in the order of their files? Of what reports carried."""
+    known = {one.name: one for one in scenarios()}
+    order = list(known)
+    found = [
+        Answered(
+            scenario=known[one["name"]],
+            named={login: tuple(map(tuple, each)) for login, each in one["named"].items()},
+        )
+        for one in carried
+    ]
+    return sorted(found, key=lambda one: order.index(one.scenario.name))
+
+
+def told(ended: Iterable[Answered], login: str) -> Counter[tuple[str, str]]:
     """How often was what found where what should be? (true cause, named cause) -> scenarios.
 
     A scenario with two faults counts for each of them; a name that belongs to neither counts as a confusion of the
@@ -27,7 +62,7 @@ def told(ended: Iterable[Ended], login: str) -> Counter[tuple[str, str]]:
     found: Counter[tuple[str, str]] = Counter()
     for one in ended:
         true = sorted({cause for cause, _, _ in one.scenario.finds}) or [NONE]
-        named = {finding["cause"] for finding in one.audits[login].findings} or {NONE}
+        named = one.causes(login) or {NONE}
         for cause in true:
             if cause in named:
                 found[cause, cause] += 1
@@ -39,7 +74,7 @@ def told(ended: Iterable[Ended], login: str) -> Counter[tuple[str, str]]:
     return found
 
 
-def table(ended: Sequence[Ended], login: str) -> str:
+def table(ended: Sequence[Answered], login: str) -> str:
     """The matrix as a Markdown table: a row for each true cause, a column for each name."""
     counted = told(ended, login)
     names = [*ORDER, UNDETERMINED, NONE]
@@ -53,12 +88,12 @@ def table(ended: Sequence[Ended], login: str) -> str:
     return "\n".join(lines)
 
 
-def sentence(ended: Sequence[Ended], login: str) -> str:
+def sentence(ended: Sequence[Answered], login: str) -> str:
     """The matrix in one sentence."""
     right = wrong = undetermined = silent = 0
     for one in ended:
         true = {cause for cause, _, _ in one.scenario.finds}
-        named = {finding["cause"] for finding in one.audits[login].findings}
+        named = one.causes(login)
         if named - true - {UNDETERMINED}:
             wrong += 1
         elif UNDETERMINED in named or not true <= named:
@@ -84,7 +119,7 @@ two rows. `make accuracy` repeats all of it.
 """
 
 
-def write(ended: Sequence[Ended]) -> None:
+def write(ended: Sequence[Answered]) -> None:
     """Write docs/accuracy.md."""
     parts = [HEAD]
     for login in LOGINS:
@@ -97,5 +132,5 @@ def write(ended: Sequence[Ended]) -> None:
     PAGE.write_text("\n".join(parts) + "\n")
 
 
-def _named(one: Ended, login: str) -> str:
-    return ", ".join(f"{cause} ({variant})" for cause, variant, _ in one.audits[login].named) or "nothing"
+def _named(one: Answered, login: str) -> str:
+    return ", ".join(f"{cause} ({variant})" for cause, variant, _ in one.named[login]) or "nothing"

@@ -24,6 +24,19 @@ FOLDER = Path(__file__).with_name("scenarios")
 LOGINS = ("root", "auditor")
 """Who audits: root, and an ordinary user without any right of its own."""
 
+WORDS = """\
+await() { until eval "$*" >/dev/null 2>&1; do sleep 0.1; done; }
+await_listener() { await "ss -Htln src '$1' | grep ."; }
+"""
+"""What every step may say beside the shell's own.
+
+A unit of Type=simple, systemd's default, is active before its program has even begun (systemd.service(5)): what it is
+to open is not there yet when `systemctl start` returns.
+"""
+
+STEP_SECONDS = 180
+"""How long a step may take, with all that it waits for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
@@ -100,7 +113,7 @@ def play(scenario: Scenario, logins: tuple[str, ...] = LOGINS) -> Ended:
             for segment, address in segments.items():
                 lab[host].wire(segment, address)
         for host, text in (*scenario.prepare, *scenario.put):
-            lab[host].run(inventory.filled(text, lab.hosts.values()))
+            lab[host].run(WORDS + inventory.filled(text, lab.hosts.values()), timeout=STEP_SECONDS)
         met = tuple((one, _meet(lab, one)) for one in scenario.meets)
         kept = lab.folder / "evidence.json"
         audits = {}

@@ -45,7 +45,13 @@ def orphans() -> tuple[str, ...]:
 
 
 def remove(lab: str) -> None:
-    """Take a lab down: nothing of it is left, or a LabError says what."""
+    """Take a lab down: nothing of it is left, or a LabError says what. Call with `labs` locked, as for `forget`."""
+    end(lab)
+    forget(lab)
+
+
+def end(lab: str) -> None:
+    """End all that runs, is mounted or is named for the lab."""
     _kill(lab)
     for mount in _mounts(lab):
         run("umount", "--lazy", str(mount), check=False)
@@ -53,6 +59,13 @@ def remove(lab: str) -> None:
         run("ip", "netns", "delete", namespace.name, check=False)
     for folder in cgroups.of(lab):
         cgroups.remove(folder)
+
+
+def forget(lab: str) -> None:
+    """Delete the lab's state; a LabError says what is left of it.
+
+    Call with `labs` locked: what is half gone looks like an orphan.
+    """
     if not _mounts(lab):  # what is mounted there must not be deleted with it
         shutil.rmtree(paths.labs() / lab, ignore_errors=True)
     if left := leftovers(lab):

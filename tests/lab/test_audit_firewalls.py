@@ -70,7 +70,7 @@ WALLS = (
     Wall(program="ufw", put="ufw allow 22; ufw deny 80/tcp; ufw --force enable", variant="drop", met="timed-out",
          quoted="-A ufw-user-input .*--dport 80 -j DROP"),
     Wall(program="ufw", put="ufw allow 22; ufw --force enable", variant="drop", met="timed-out", quoted="policy drop"),
-    Wall(program="firewall-cmd", put="systemctl start firewalld; until firewall-cmd --state; do sleep 0.2; done",
+    Wall(program="firewall-cmd", put="systemctl start firewalld; firewall-cmd --list-all",
          variant="reject-icmp", met="unreachable", quoted="reject with icmpx admin-prohibited"),
 )  # fmt: skip
 

@@ -40,7 +40,7 @@ FULL = (
     ' s = socket.create_server(("0.0.0.0", 80), backlog=0); time.sleep(600)\';'
     " until ss -Hltn sport = :80 | grep -q .; do sleep 0.1; done;"
     " for i in 1 2 3; do systemd-run -q --collect --unit=fill$i socat -u TCP:127.0.0.1:80 OPEN:/dev/null; done;"
-    " sleep 0.5"
+    " until ss -Hltn sport = :80 | grep -q '^LISTEN *[1-9]'; do sleep 0.1; done"
 )
 
 

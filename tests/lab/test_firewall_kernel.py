@@ -106,12 +106,12 @@ for line in sys.stdin:
         raw = syn(version, source, destination, sport, dport)
         (four if version == 4 else six).sendto(raw, (destination, 0))
     until = time.monotonic() + 0.4
-    while time.monotonic() < until and len(seen) < len(probes):
-        if select.select([sniffer], [], [], 0.05)[0]:
-            frame, (_, _, direction, *_) = sniffer.recvfrom(65535)
-            found = read(frame) if direction != 4 else None
-            if found and found[0] in asked:
-                seen.setdefault(found[0], found[1])
+    # Past that moment what has come is still read: the machine may have let others run all the while.
+    while len(seen) < len(probes) and select.select([sniffer], [], [], max(0, until - time.monotonic()))[0]:
+        frame, (_, _, direction, *_) = sniffer.recvfrom(65535)
+        found = read(frame) if direction != 4 else None
+        if found and found[0] in asked:
+            seen.setdefault(found[0], found[1])
     print(json.dumps(seen), flush=True)
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import Counts, Lab, LabError, healthy, teardown
+from . import Counts, Lab, LabError, healthy, paths, teardown
 
 if TYPE_CHECKING:
     from . import Host
@@ -20,13 +20,14 @@ pytestmark = pytest.mark.lab
 
 SSH = ("ssh", "-o", "BatchMode=yes", "-F")
 
-# Begins a lab, boots a host in it and is killed before it can take it down.
+# Begins a lab, boots a host in it, says so, and does not get to take it down.
 CRASH = """
-import os, signal, sys
+import sys, time
 sys.path[0] = sys.argv[1]
 from lab import Lab
 Lab(sys.argv[2]).up().boot("web1")
-os.kill(os.getpid(), signal.SIGKILL)
+print("up", flush=True)
+time.sleep(600)
 """
 
 
@@ -241,8 +242,14 @@ def test_a_lab_in_use_goes_too() -> None:
 def test_a_crash_is_cleaned_up() -> None:
     """What a killed run left goes when the next lab begins."""
     name = f"crash-{os.getpid()}"
-    subprocess.run((sys.executable, "-c", CRASH, str(Path(__file__).parents[1]), name), check=False)
-    left = teardown.leftovers(name)
+    argv = (sys.executable, "-c", CRASH, str(Path(__file__).parents[1]), name)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as doomed:
+        assert doomed.stdout is not None
+        said = doomed.stdout.readline()
+        with paths.locked("labs"):  # whoever begins a lab meanwhile would clean up
+            doomed.kill()
+            doomed.wait(60)
+            left = teardown.leftovers(name)
     with Lab(f"next-{os.getpid()}"):
         gone = teardown.leftovers(name)
-    assert (len(left) > 3, gone) == (True, ())
+    assert ("up\n", True, ()) == (said, len(left) > 3, gone)

@@ -15,7 +15,7 @@ from . import story, unavailable
 from .scenario import play, scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from .scenario import Ended
@@ -46,11 +46,11 @@ def playing(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Ended]]
 @pytest.mark.lab
 @pytest.mark.scenarios
 @pytest.mark.parametrize("name", [pytest.param(one.name, marks=SELDOM if one.seldom else ()) for one in ALL])
-def test_scenario(name: str, playing: dict[str, Future[Ended]], record_scenario: list[Ended]) -> None:
+def test_scenario(name: str, playing: dict[str, Future[Ended]], record_scenario: Callable[[Ended], None]) -> None:
     """The symptom is as stated; root finds just these causes; an ordinary login finds no other than these."""
     ended = playing[name].result()
     scenario = ended.scenario
-    record_scenario.append(ended)
+    record_scenario(ended)
     assert [one["symptom"] for one, _ in ended.met] == [symptom for _, symptom in ended.met]
     root, ordinary = ended.audits["root"], ended.audits["auditor"]
     assert CANARY not in "".join((ended.evidence, *(root.said, ordinary.said), *root.written.values()))

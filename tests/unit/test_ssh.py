@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import paramiko
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -308,6 +309,43 @@ def test_wire_gives_what_came(data: bytes, size: int) -> None:
         wire.close()
     assert data.startswith(got)
     assert wire.fault is not None or got == data
+
+
+class Gone:
+    """A channel of paramiko whose peer is gone: closing it fails as writing to the peer does."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.closed_by = ""
+
+    def close(self) -> None:
+        """Fail."""
+        self.closed_by = threading.current_thread().name
+        raise self.error
+
+    def settimeout(self, _: float) -> None:
+        """Do nothing."""
+
+    def recv(self, _: int) -> bytes:
+        """Give nothing more."""
+        return b""
+
+    def send(self, _: bytes) -> int:
+        """Take nothing."""
+        return 0
+
+
+@pytest.mark.parametrize("error", [EOFError(), OSError("Socket is closed"), paramiko.SSHException("no key exchange")])
+def test_closing_what_is_gone(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel whose peer is gone is closed without a word, in a thread of its own."""
+    leaked: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda leak: leaked.append(leak.exc_value))
+    channel = Gone(error)
+    Wire(channel, "h").close()
+    for thread in threading.enumerate():
+        if thread.name == "whyrefused-close":
+            thread.join(60)
+    assert ("whyrefused-close", []) == (channel.closed_by, leaked)
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")

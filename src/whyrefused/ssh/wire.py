@@ -181,7 +181,11 @@ class Wire:
             self._stream.close()
         else:
             # Closing a channel writes to the bastion, which may not read; the watchdog must not wait for that.
-            threading.Thread(target=self._stream.close, name="whyrefused-close", daemon=True).start()
+            threading.Thread(target=self._end, name="whyrefused-close", daemon=True).start()
+
+    def _end(self) -> None:
+        with suppress(Exception):  # whom the end should be told may be gone already, which is an end as well
+            self._stream.close()
 
     def _judge(self, data: bytes) -> None:
         self._left -= len(data)
