@@ -1,4 +1,4 @@
-"""Run the kernel oracle: `make oracle`."""
+"""Ask the kernel: `make oracle`, or keep a case that disagreed: `python tests/oracle keep FILE`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from oracle.run import main  # noqa: E402 - the package is found by the line above
+from oracle.regressions import keep
+from oracle.run import main
 
-sys.exit(main())
+sys.exit(keep(Path(sys.argv[2])) if sys.argv[1:2] == ["keep"] else main())

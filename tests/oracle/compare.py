@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused.firewall import RoundTrip, Ruleset, load, round_trip
+from whyrefused.firewall.ranges import address_range
 
 from .places import HOST, LOOPBACK
 from .probe import Probe
@@ -22,6 +24,8 @@ WAITS_AGAIN = (0.4, 1.0, 2.0)
 """Seconds; a busy machine may answer late, but a wrong verdict stays wrong."""
 SILENT = "drop"
 FIRST_PORT, LAST_PORT = 20000, 60000
+END = re.compile(r"([0-9.]*(?:[-/][0-9.]+)?|\[[^]]+\]):(\d+)")
+"""An address, range or prefix, or nothing, and a port, as a trace has it."""
 ANSWER = re.compile(r"(.+):(\d+)")
 
 
@@ -65,11 +69,14 @@ def reached(connection: Connection, trip: RoundTrip, answer: str) -> bool:
 def _at(connection: Connection, told: str, address: str, port: int) -> bool:
     if not told:
         return (address, port) == (connection.destination, connection.port)
-    where, _, number = told.rpartition(":")
+    end = END.fullmatch(told)
+    if not end:
+        return True  # the rules do not tell where to
+    where, number = end.groups()
     if int(number) != port:
         return False
     if where:
-        return address == where.strip("[]")
+        return _within(int(ipaddress.ip_address(address)), where.strip("[]"))
     # Only the port is another, or a redirect leads to an address of the host that the rules do not tell.
     version = 6 if ":" in connection.destination else 4
     return address in (connection.destination, *HOST[version], *LOOPBACK[version])
@@ -125,5 +132,12 @@ class Prober:
 
 def judged(rules: Ruleset, connection: Connection, source_port: int) -> RoundTrip:
     """What do the rules do with this connection?"""
-    (trip,) = round_trip(rules, connection.packet(source_port), connection.hook)
-    return trip
+    trips = round_trip(rules, connection.packet(source_port), connection.hook)
+    source = int(ipaddress.ip_address(connection.source))
+    (mine,) = [trip for trip in trips if any(_within(source, text) for text in trip.sources)]
+    return mine
+
+
+def _within(number: int, text: str) -> bool:
+    low, high = address_range(text)[1]
+    return low <= number <= high

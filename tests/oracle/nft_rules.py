@@ -13,15 +13,38 @@ if TYPE_CHECKING:
 
 FILTER = (
     ("prerouting", (-300, -150, 0)), ("input", (-150, 0, 0, 5, 50)), ("input", (-10, 0, 0)),
-    ("forward", (-150, 0, 0, 10)), ("forward", (0,)), ("output", (-300, -150, 0, 0, 5)), ("postrouting", (-150, 0, 150)),
+    ("forward", (-150, 0, 0, 10)), ("forward", (0,)), ("output", (-300, -150, 0, 0, 5)), ("postrouting", (-150, 0,
+    150)),
 )  # fmt: skip
-NAT = (("prerouting", (-100, -90)), ("prerouting", (-100,)), ("output", (-100,)), ("postrouting", (100, 110)), ("input", (100,)))
+NAT = (
+    ("prerouting", (-100, -90)),
+    ("prerouting", (-100,)),
+    ("output", (-100,)),
+    ("postrouting", (100, 110)),
+    ("input", (100,)),
+)
 CODES = {
     "icmp": ("net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "net-prohibited",
              "host-prohibited", "admin-prohibited"),
     "icmpv6": ("no-route", "admin-prohibited", "addr-unreachable", "port-unreachable", "policy-fail", "reject-route"),
     "icmpx": ("port-unreachable", "admin-prohibited", "no-route", "host-unreachable"),
 }  # fmt: skip
+
+
+KNOWN = (
+    "ct state established,related accept", "ct state { established, related } accept",
+    "ct state vmap { established : accept, related : accept, invalid : drop }",
+)  # fmt: skip
+"""How chains let in what belongs to a connection."""
+BRIDGE = """\
+table bridge frames {
+chain b {
+type filter hook input priority 0; policy accept;
+ip daddr 10.77.0.10 drop
+}
+}
+"""
+"""Rules that no packet of the rig meets."""
 
 
 @dataclass(kw_only=True)
@@ -52,7 +75,7 @@ def ruleset(draw: Draw) -> str:
     if chance(draw, 3):
         tables.append(ingress(draw))
     if chance(draw, 2):
-        tables.append("table bridge frames {\nchain b { type filter hook input priority 0; policy accept;\nip daddr 10.77.0.10 drop\n}\n}")
+        tables.append(BRIDGE)
     return "\n".join(tables)
 
 
@@ -86,12 +109,18 @@ def base(draw: Draw, scope: Scope, name: str, chains: tuple[str, ...]) -> list[s
     hook, priorities = pick(draw, NAT if nat else FILTER)
     priority = pick(draw, priorities)
     kind = "nat" if nat else "route" if hook == "output" and priority == -150 and chance(draw, 40) else "filter"
-    here = Scope(family=scope.family, sets=scope.sets, chains=() if nat or hook == "postrouting" else chains, hook=hook, kind=kind, raw=priority == -300)
+    here = Scope(
+        family=scope.family,
+        sets=scope.sets,
+        chains=() if nat or hook == "postrouting" else chains,
+        hook=hook,
+        kind=kind,
+        raw=priority == -300,
+    )
     policy = "accept" if nat else pick(draw, ("accept", "accept", "accept", "drop"))
     lines = [f"chain {name} {{", f"type {kind} hook {hook} priority {priority}; policy {policy};"]
     if not nat and chance(draw, 25):
-        lines.append(pick(draw, ("ct state established,related accept", "ct state { established, related } accept",
-                                 "ct state vmap { established : accept, related : accept, invalid : drop }")))  # fmt: skip
+        lines.append(pick(draw, KNOWN))
     lines += [translation(draw, here) if nat else rule(draw, here) for _ in range(pick(draw, (1, 2, 3, 4)))]
     return [*lines, "}"]
 
@@ -100,12 +129,16 @@ def named(draw: Draw, scope: Scope) -> list[str]:
     """Named sets."""
     lines: list[str] = []
     if chance(draw, 40):
-        lines.append(f"set ports {{ type inet_service; flags interval; elements = {{ {', '.join(some(draw, ('80', '81', '82-90', '443'), 2))} }}\n}}")
+        elements = ", ".join(some(draw, ("80", "81", "82-90", "443"), 2))
+        lines.append(f"set ports {{ type inet_service; flags interval; elements = {{ {elements} }}\n}}")
         scope.sets["port"] = ("@ports",)
     for version in sorted(set(scope.versions)):
         if chance(draw, 30):
-            elements = ", ".join(some(draw, (*NETWORKS[version][:1], *NETWORKS[version][2:], *ADDRESSES[version][:2]), 2))
-            lines.append(f"set known{version} {{ type ipv{version}_addr; flags interval; auto-merge; elements = {{ {elements} }}\n}}")
+            known = (*NETWORKS[version][:1], *NETWORKS[version][2:], *ADDRESSES[version][:2])
+            lasts, flags = pick(draw, (("", "interval"), ("", "interval"), (" timeout 1h", "interval, timeout")))
+            elements = ", ".join(f"{element}{lasts}" for element in some(draw, known, 2))
+            kind = f"type ipv{version}_addr; flags {flags}; {'' if lasts else 'auto-merge; '}"
+            lines.append(f"set known{version} {{ {kind}elements = {{ {elements} }}\n}}")
             scope.sets[f"address{version}"] = (f"@known{version}",)
     if 4 in scope.versions and chance(draw, 20):
         lines.append(
@@ -113,6 +146,9 @@ def named(draw: Draw, scope: Scope) -> list[str]:
             f"{{ 10.77.0.1 . 80, {pick(draw, ('10.77.0.0/24', '10.77.1.3', '10.88.0.20'))} . 81-82 }}\n}}"
         )
         scope.sets["pair"] = ("@pairs",)
+    if chance(draw, 12):
+        lines.append('set doors { type ifname; elements = { "eth0", "lo" }\n}')
+        scope.sets["interface"] = ("@doors",)
     if chance(draw, 6):
         lines.append("set seen { type ipv4_addr; flags dynamic,timeout; timeout 1m;\n}" if 4 in scope.versions else "")
         scope.sets["dynamic"] = ("@seen",) if 4 in scope.versions else ()
@@ -121,7 +157,7 @@ def named(draw: Draw, scope: Scope) -> list[str]:
 
 def verdict_map(draw: Draw, scope: Scope, chains: tuple[str, ...]) -> list[str]:
     """A named map of verdicts."""
-    del scope
+    scope.sets["verdicts"] = ("@byport",)
     ports = some(draw, ("80", "81", "82", "8080"), 2)
     data = [pick(draw, ("accept", "drop", "return", *(f"jump {chain}" for chain in chains))) for _ in ports]
     elements = ", ".join(f"{port} : {verdict}" for port, verdict in zip(ports, data, strict=True))
@@ -153,82 +189,128 @@ def match(draw: Draw, scope: Scope) -> str:
 
 
 def by_address(draw: Draw, scope: Scope) -> str:
+    """A source or destination."""
     version = pick(draw, scope.versions)
     return f"{side(draw, version)} {not_(draw)}{address(draw, scope, version)}"
 
 
 def by_port(draw: Draw, scope: Scope) -> str:
+    """Ports, of TCP or UDP."""
     values = ("80", "81", "80-81", "{ 80, 82 }", "{ 81-82, 8080 }", "8080", *scope.sets.get("port", ()))
-    return f"{pick(draw, ('tcp', 'tcp', 'tcp', 'udp'))} {pick(draw, ('dport', 'dport', 'dport', 'sport'))} {not_(draw)}{pick(draw, values)}"
+    protocol, which = pick(draw, ("tcp", "tcp", "tcp", "udp")), pick(draw, ("dport", "dport", "dport", "sport"))
+    return f"{protocol} {which} {not_(draw)}{pick(draw, values)}"
 
 
 def by_comparison(draw: Draw, scope: Scope) -> str:
+    """Ports, compared."""
     del scope
-    return pick(draw, ("tcp dport < 81", "tcp dport >= 82", "tcp dport > 80", "tcp sport <= 1023", "th dport 80", "tcp sport >= 1024"))
+    return pick(draw, (
+        "tcp dport < 81", "tcp dport >= 82", "tcp dport > 80", "tcp sport <= 1023", "th dport 80", "tcp sport >= 1024",
+    ))  # fmt: skip
 
 
 def by_state(draw: Draw, scope: Scope) -> str:
+    """What connection tracking says."""
     if scope.family == "netdev":
         return ""
-    states = ("new", "established,related", "invalid", "{ new, untracked }", "!= new", "untracked", "{ established, related }", "new,established")
+    states = (
+        "new",
+        "established,related",
+        "invalid",
+        "{ new, untracked }",
+        "!= new",
+        "untracked",
+        "{ established, related }",
+        "new,established",
+    )
     return f"ct state {pick(draw, states)}"
 
 
 def by_interface(draw: Draw, scope: Scope) -> str:
-    del scope
+    """Interfaces, by name and by index."""
+    named = [f"{side}{how} {name}" for name in scope.sets.get("interface", ())
+             for side in ("iifname", "oifname") for how in ("", " !=")]  # fmt: skip
     return pick(draw, (
-        'iifname "eth0"', 'iifname != "eth0"', 'iifname "eth*"', 'iif != "lo"', 'iifname { "eth0", "x*" }', 'oifname "eth0"',
+        *named, 'iifname "eth0"', 'iifname != "eth0"', 'iifname "eth*"', 'iif != "lo"', 'iifname { "eth0", "x*" }',
+        'oifname "eth0"',
         'oifname != "eth1"', 'iif "eth0"', 'oif "eth1"', 'oifname { "eth1", "lo" }', 'iifname "lo"', 'iifname "eth1"',
     ))  # fmt: skip
 
 
 def by_protocol(draw: Draw, scope: Scope) -> str:
+    """Protocols and IP versions."""
     if scope.family == "netdev":
         return pick(draw, ("meta l4proto tcp", "meta protocol ip", "meta l4proto != tcp"))
     return pick(draw, (
-        "meta l4proto tcp", "meta l4proto { tcp, udp } th dport 80", "meta nfproto ipv4", "meta l4proto udp", "meta nfproto ipv6",
-        "meta l4proto != tcp", "udp dport != 80", "meta l4proto { icmp, ipv6-icmp }", "meta pkttype host", "meta protocol ip",
+        "meta l4proto tcp", "meta l4proto { tcp, udp } th dport 80", "meta nfproto ipv4", "meta l4proto udp",
+        "meta nfproto ipv6",
+        "meta l4proto != tcp", "udp dport != 80", "meta l4proto { icmp, ipv6-icmp }", "meta pkttype host",
+        "meta protocol ip",
         "meta l4proto != { tcp, udp }",
     ))  # fmt: skip
 
 
 def by_flags(draw: Draw, scope: Scope) -> str:
+    """TCP flags, as nft's four ways to write them ask."""
     del scope
     return pick(draw, (
-        "tcp flags syn", "tcp flags & (fin|syn|rst|ack) == syn", "tcp flags & (fin|syn|rst|ack) != syn", "tcp flags != syn",
-        "tcp flags syn,ack", "tcp flags ! ack", "tcp flags { syn, ack }", "tcp flags & (syn|ack) == syn|ack", "tcp flags rst",
+        "tcp flags syn", "tcp flags & (fin|syn|rst|ack) == syn", "tcp flags & (fin|syn|rst|ack) != syn",
+        "tcp flags != syn",
+        "tcp flags syn,ack", "tcp flags ! ack", "tcp flags { syn, ack }", "tcp flags & (syn|ack) == syn|ack",
+        "tcp flags rst",
         "tcp flags & rst == rst", "tcp flags & (syn|ack) == ack",
     ))  # fmt: skip
 
 
 def by_mark(draw: Draw, scope: Scope) -> str:
-    marks = ("meta mark 0", "meta mark 5", "meta mark & 0xf == 5", "meta mark != 0", "meta mark { 5, 7 }", "meta mark & 0x8 != 0")
+    """Marks of the packet and of the connection."""
+    marks = (
+        "meta mark 0",
+        "meta mark 5",
+        "meta mark & 0xf == 5",
+        "meta mark != 0",
+        "meta mark { 5, 7 }",
+        "meta mark & 0x8 != 0",
+    )
     connection = ("ct mark 0", "ct mark 5", "ct mark != 0", "ct mark & 0x4 == 0x4")
     return pick(draw, marks + (connection if scope.family != "netdev" else ()))
 
 
 def by_concatenation(draw: Draw, scope: Scope) -> str:
+    """Several properties at once."""
     if 4 not in scope.versions:
         return "ip6 saddr . tcp dport { 2001:db8:77::1 . 80, 2001:db8:77::2 . 81 }"
     return pick(draw, (
-        "ip saddr . tcp dport { 10.77.0.1 . 80, 10.77.0.0/24 . 81-82 }", "ip daddr . tcp dport { 10.77.0.10 . 80, 10.88.0.20 . 81 }",
-        "ip saddr . ip daddr { 10.77.0.1 . 10.88.0.20, 10.77.0.2 . 10.77.0.10 }", "ip saddr & 255.255.0.255 == 10.77.0.1",
+        "ip saddr . tcp dport { 10.77.0.1 . 80, 10.77.0.0/24 . 81-82 }",
+        "ip daddr . tcp dport { 10.77.0.10 . 80, 10.88.0.20 . 81 }",
+        "ip saddr . ip daddr { 10.77.0.1 . 10.88.0.20, 10.77.0.2 . 10.77.0.10 }",
+        "ip saddr & 255.255.0.255 == 10.77.0.1",
         'iifname . tcp dport { "eth0" . 80, "eth1" . 81 }', "meta l4proto . th dport { tcp . 80, udp . 81 }",
         *(f"ip saddr . tcp dport {name}" for name in scope.sets.get("pair", ())),
     ))  # fmt: skip
 
 
 def by_header(draw: Draw, scope: Scope) -> str:
+    """Fields of the IP and ICMP headers."""
     four = ("ip protocol tcp", "ip daddr 10.77.0.10", "ip frag-off & 0x1fff != 0", "icmp type destination-unreachable",
-            "icmp type echo-request", "icmp code port-unreachable", "icmp type { echo-request, destination-unreachable }")  # fmt: skip
-    six = ("ip6 nexthdr tcp", "ip6 daddr 2001:db8:77::10", "icmpv6 type destination-unreachable", "icmpv6 type { nd-neighbor-solicit, echo-request }")
+            "icmp type echo-request", "icmp code port-unreachable",
+            "icmp type { echo-request, destination-unreachable }")  # fmt: skip
+    six = (
+        "ip6 nexthdr tcp",
+        "ip6 daddr 2001:db8:77::10",
+        "icmpv6 type destination-unreachable",
+        "icmpv6 type { nd-neighbor-solicit, echo-request }",
+    )
     return pick(draw, four if 4 in scope.versions else six)
 
 
 def by_route(draw: Draw, scope: Scope) -> str:
+    """What the routing table says of an address."""
     if scope.family == "netdev":
         return ""
-    back = ("fib saddr . iif oif missing", "fib saddr . iif oif exists") if scope.hook in ("prerouting", "input") else ()
+    back = (
+        ("fib saddr . iif oif missing", "fib saddr . iif oif exists") if scope.hook in ("prerouting", "input") else ()
+    )
     types = ("fib daddr type local", "fib daddr type != local", "fib saddr type local", "fib saddr type != local",
              "fib daddr type { local, broadcast }", "fib daddr type unicast")  # fmt: skip
     # A chain that is jumped to is checked for every hook that leads to it.
@@ -236,33 +318,49 @@ def by_route(draw: Draw, scope: Scope) -> str:
 
 
 def by_connection(draw: Draw, scope: Scope) -> str:
+    """What is known of the connection beside its state."""
     if scope.family == "netdev":
         return ""
     family = "ip" if 4 in scope.versions else "ip6"
     own = {"ip": ("10.77.0.1", "10.88.0.20"), "ip6": ("2001:db8:77::1", "2001:db8:88::20")}[family]
     return pick(draw, (
-        "ct status dnat", "ct direction original", "ct direction reply", "ct status snat", f"ct original {family} saddr {own[0]}",
+        "ct status dnat", "ct direction original", "ct direction reply", "ct status snat",
+        f"ct original {family} saddr {own[0]}",
         f"ct original {family} daddr {own[1]}", "ct original proto-dst 80", "ct status seen-reply",
     ))  # fmt: skip
 
 
 def by_owner(draw: Draw, scope: Scope) -> str:
+    """Who sends."""
     if scope.hook not in ("output", "postrouting"):
         return ""
     return pick(draw, ("meta skuid 1000", "meta skuid 0", "meta skuid != 0", "meta skuid { 0, 33 }", "meta skgid 0"))
 
 
 def by_load(draw: Draw, scope: Scope) -> str:
+    """A limit, seldom: it may answer one way or the other."""
     del scope
     if not chance(draw, 8):
         return ""
-    return pick(draw, ("limit rate 1000/second burst 500 packets", "limit rate over 1000/second burst 500 packets"))
+    return pick(draw, (
+        "limit rate 1000/second burst 500 packets", "limit rate over 1000/second burst 500 packets",
+        "ct count over 1000",
+        "ct count 1000", "quota over 100 mbytes", "ip ttl 64", "meta length > 30", "numgen random mod 2 0",
+    ))  # fmt: skip
+
+
+def anything(draw: Draw, scope: Scope) -> str:
+    """No match at all."""
+    del draw, scope
+    return ""
 
 
 MATCHES = (
-    by_address, by_address, by_address, by_address, by_port, by_port, by_port, by_port, by_comparison, by_state, by_state,
-    by_interface, by_interface, by_protocol, by_flags, by_mark, by_concatenation, by_header, by_route, by_connection, by_owner,
-    by_load, lambda draw, scope: "", lambda draw, scope: "",
+    by_address, by_address, by_address, by_address, by_port, by_port, by_port, by_port, by_comparison, by_state,
+    by_state,
+    by_interface, by_interface, by_protocol, by_flags, by_mark, by_concatenation, by_header, by_route, by_connection,
+    by_owner,
+    by_load, anything, anything,
 )  # fmt: skip
 
 
@@ -293,11 +391,13 @@ def looked_up(draw: Draw, scope: Scope) -> str:
     version = pick(draw, scope.versions)
     family = "ip" if version == 4 else "ip6"
     return pick(draw, (
-        f"tcp dport vmap {{ 80 : {one}, 81-82 : {other} }}", f"{family} saddr vmap {{ {ADDRESSES[version][0]} : {one}, {NETWORKS[version][2]} : {other} }}",
+        f"tcp dport vmap {{ 80 : {one}, 81-82 : {other} }}",
+        f"{family} saddr vmap {{ {ADDRESSES[version][0]} : {one}, {NETWORKS[version][2]} : {other} }}",
         f'iifname vmap {{ "eth0" : {one}, "eth1" : {other} }}', f"meta l4proto vmap {{ tcp : {one}, udp : {other} }}",
         f"ct state vmap {{ new : {one}, established : {other} }}", f"meta mark vmap {{ 0 : {one}, 5 : {other} }}",
         f'iifname . tcp dport vmap {{ "eth0" . 80 : {one}, "eth0" . 81 : {other} }}',
-        f"tcp dport vmap {{ 80 : {one}, * : {other} }}",
+        f"tcp dport vmap {{ 80 : {one}, * : {other} }}", f"ip6 nexthdr vmap {{ tcp : {one}, udp : {other} }}",
+        *(f"tcp dport vmap {name}" for name in (*scope.sets.get("verdicts", ()),) * 4),
     ))  # fmt: skip
 
 
@@ -353,8 +453,11 @@ def leading(draw: Draw, version: int, named: str) -> str:
     written = server if version == 4 else f"[{server}]"
     port, other = pick(draw, PORTS), pick(draw, PORTS)
     return pick(draw, (
-        f"tcp dport {port} redirect to :{other}", f"tcp dport {port} redirect to :{other}", f"tcp dport {port} dnat {named} to {written}:{other}",
-        f"tcp dport {port} dnat {named} to {server}", f"meta l4proto {{ tcp, udp }} th dport {port} dnat {named} to {written}:{other}",
+        f"tcp dport {port} redirect to :{other}", f"tcp dport {port} redirect to :{other}",
+        f"tcp dport {port} dnat {named} to {written}:{other}",
+        f"tcp dport {port} dnat {named} to {server}",
+        f"tcp dport {port} dnat {named} to {'-'.join(SERVERS[version])}",
+        f"meta l4proto {{ tcp, udp }} th dport {port} dnat {named} to {written}:{other}",
         f"dnat {named} to tcp dport map {{ 80 : {SERVERS[version][0]}, 81 : {SERVERS[version][1]} }}",
         f"dnat {named} to tcp dport map {{ 80 : {SERVERS[version][0]} . 8080, 81 : {SERVERS[version][1]} . 82 }}",
         "redirect to :tcp dport map { 80 : 8080, 82 : 81 }", f"udp dport {port} redirect to :{other}",

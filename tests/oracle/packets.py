@@ -13,6 +13,7 @@ from .words import chance, pick
 if TYPE_CHECKING:
     from .words import Draw
 
+WIDE = {4: "10.0.0.0/8", 6: "2001:db8::/32"}
 HOSTS_OWN = frozenset({*HOST[4], *HOST[6], *LOOPBACK[4], *LOOPBACK[6]})
 ROUTES = (
     ("10.77.0.0/16", "eth0"), ("10.88.0.0/24", "eth1"), ("2001:db8:77::/48", "eth0"), ("2001:db8:88::/64", "eth1"),
@@ -30,13 +31,14 @@ class Connection:
     port: int
     uid: int = 0
     told: bool = True  # the rules are asked about its very source port, not about any
+    among: str = ""  # and about all these sources at once, of which its own is one
 
     def packet(self, source_port: int) -> Packet:
         """Which packet opens it?"""
         coming = "eth0" if self.source in CLIENTS[4] + CLIENTS[6] else "eth1"
         leaving = "lo" if self.destination in HOSTS_OWN else "eth1"
         return Packet(
-            protocol=self.protocol, source=self.source, destination=self.destination, port=self.port,
+            protocol=self.protocol, source=self.among or self.source, destination=self.destination, port=self.port,
             source_port=source_port if self.told else None,
             interface=leaving if self.hook == "output" else coming, uid=self.uid if self.hook == "output" else None,
             gid=0 if self.hook == "output" else None, addresses=HOSTS_OWN, routes=ROUTES,
@@ -72,4 +74,11 @@ def _connection(draw: Draw, *, beyond: bool) -> Connection:
         uid = pick(draw, (0, 1000))
     else:
         source, destination, uid = HOST[version][1], pick(draw, SERVERS[version]), pick(draw, (0, 1000))
-    return Connection(hook=hook, protocol=protocol, source=source, destination=destination, port=port, uid=uid, told=chance(draw, 70))
+    return Connection(
+        hook=hook, protocol=protocol, source=source, destination=destination, port=port, uid=uid,
+        told=chance(draw, 70), among=_among(draw, version) if hook != "output" else "",
+    )  # fmt: skip
+
+
+def _among(draw: Draw, version: int) -> str:
+    return pick(draw, ("", "", "", "", "any", WIDE[version]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .network import CLIENT, FAR, NEAR, SERVER
 from .network import LOOPBACK as OWN
-from .responders import PORTS as PORTS
+from .responders import PORTS
+
+__all__ = ["ADDRESSES", "CLIENTS", "HOST", "LOOPBACK", "NETWORKS", "PORTS", "SERVERS", "TARGETS"]
 
 
 def _by_version(addresses: tuple[str, ...]) -> dict[int, tuple[str, ...]]:

@@ -44,7 +44,7 @@ def case(draw: Draw, count: int) -> Case:
         loads.append(Load(command=("ipset", "restore"), text=iptables_rules.SETS))
         backend = "legacy" if chance(draw, 20) else "nft"
         for version in (4, 6):
-            name = "iptables" if version == 4 else "ip6tables"  # noqa: PLR2004 - IP version
+            name = "iptables" if version == 4 else "ip6tables"
             text = iptables_rules.ruleset(draw, version)
             loads.append(Load(command=(f"{name}-{backend}-restore",), text=text))
     # What comes from the server and is led to the server would not come back through the host.

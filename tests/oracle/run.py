@@ -23,8 +23,6 @@ from .words import by_dice
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Pipe
 
-    from .compare import Compared
-
 PER_RULESET = 12
 PER_SEED = 40
 """Rulesets of one seed; each worker takes seed after seed."""

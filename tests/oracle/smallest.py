@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def smallest(prober: Prober, loads: tuple[Load, ...], found: Compared) -> dict[str, Any]:
-    """Which case is left when every line that can go is gone? As data: rules, what the host prints, connection, answer."""
+    """Which case is left when every line that can go is gone? Rules, what the host prints, connection, answer."""
     for size in (24, 12, 6, 3, 1, 1):
         for at in range(len(loads)):
             loads, found = _without(prober, loads, at, size, found)
@@ -34,7 +34,11 @@ def smallest(prober: Prober, loads: tuple[Load, ...], found: Compared) -> dict[s
         "redirected": found.trip.there.redirected,
         "there": found.trip.there.verdict,
         "back": found.trip.back and found.trip.back.verdict,
-        "steps": [f"{step.place}: {step.rule}" for trace in (found.trip.there, found.trip.back) if trace for step in trace.steps],
+        "steps": [
+            f"{step.place}: {step.rule}"
+            for trace in (found.trip.there, found.trip.back)
+            for step in (trace.steps if trace else ())
+        ],
         "nft": _plain(listed),
         "saves": {name: text for name, text in saves.items() if text.strip()},
     }

@@ -107,6 +107,15 @@ def changed(state: State, field: Field, value: Value) -> State:
     return replace(state, values=(*state.values[:field], value, *state.values[field + 1 :]))
 
 
+def differ(before: Value, after: Value) -> bool | None:
+    """Are these two different? None where that is not known."""
+    if not isinstance(before, tuple) or not isinstance(after, tuple):
+        return None
+    if before[1] < after[0] or after[1] < before[0]:
+        return True
+    return False if before == after and before[0] == before[1] else None
+
+
 def apply(op: Change | Untrack | Touch, state: State) -> State:
     """What does an effect make of a packet?"""
     if isinstance(op, Untrack):

@@ -259,7 +259,7 @@ def _ids(field: Field) -> Callable[[Arguments, str, bool, int], Iterator[Test]]:
     def read(arguments: Arguments, text: str, negated: bool, start: int) -> Iterator[Test]:  # noqa: FBT001, ARG001 - one signature for all
         low, dash, high = arguments.take().partition("-")
         test = build.one_of(field, [(int(low), int(high if dash else low))], text)
-        # A packet without a socket has no owner, which a negated match lets pass (owner_mt of net/netfilter/xt_owner.c).
+        # What no socket sent has no owner, which a negated match lets pass (owner_mt of net/netfilter/xt_owner.c).
         yield AnyOf(tests=(test,), text=text, negated=True) if negated else test
 
     return read

@@ -38,6 +38,7 @@ from whyrefused.firewall.nft_values import (
     family,
     impossible,
     number,
+    prefix,
     protocol,
 )
 
@@ -343,9 +344,9 @@ class _Reader:
             yield family(NETWORKS[value["family"]])
         unknown = Rewrite(known=False, source=source, says=_text(item))
         target = value.get("addr")
+        netmap = bool(value.get("type_flags")) or value.get("flags") == "netmap"
         if isinstance(target, dict) and "map" in target:
             fixed = _span(Field.DPORT, value.get("port"))
-            netmap = value.get("type_flags") or value.get("flags") == "netmap"
             yield from self._map(
                 target["map"]["key"],
                 target["map"]["data"],
@@ -358,7 +359,8 @@ class _Reader:
         except Unmodelled:
             yield unknown
         else:
-            yield Rewrite(address=address, port=port, source=source, says=_text(item))
+            # With `prefix` the rest of the address stays, which is not modelled.
+            yield unknown if netmap else Rewrite(address=address, port=port, source=source, says=_text(item))
 
     def _redirect(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:
         port = (value or {}).get("port")
@@ -454,6 +456,8 @@ def _span(asked: Field, value: Json) -> Range | None:
         return None
     if isinstance(value, dict) and isinstance(value.get("range"), list) and len(value["range"]) == 2:  # noqa: PLR2004
         return number(asked, value["range"][0]), number(asked, value["range"][1])
+    if isinstance(value, dict) and isinstance(value.get("prefix"), dict):
+        return prefix(asked, value["prefix"])
     found = number(asked, value)
     return found, found
 

@@ -259,7 +259,7 @@ def cell(field: Field, value: Json) -> Cell:
     if isinstance(value, dict) and isinstance(value.get("range"), list) and len(value["range"]) == 2:  # noqa: PLR2004
         return ((number(field, value["range"][0]), number(field, value["range"][1])),)
     if isinstance(value, dict) and isinstance(value.get("prefix"), dict):
-        return (_prefix(field, value["prefix"]),)
+        return (prefix(field, value["prefix"]),)
     found = number(field, value)
     return ((found, found),)
 
@@ -271,7 +271,8 @@ def group(path: str) -> tuple[str, ...]:
     return path, f"{path}/*"
 
 
-def _prefix(field: Field, value: dict[str, Json]) -> tuple[int, int]:
+def prefix(field: Field, value: dict[str, Json]) -> tuple[int, int]:
+    """Which range of addresses is a prefix?"""
     length = value.get("len")
     if not isinstance(length, int) or field not in ADDRESSES:
         raise Unmodelled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused.firewall.flow import ABSENT, State, Value
+from whyrefused.firewall.flow import ABSENT, State, Value, differ
 from whyrefused.firewall.model import (
     FLAGS,
     ICMP_CODES,
@@ -83,9 +83,10 @@ def knows(first: State, last: State, back: State) -> bool | None:
     # An ICMP error quotes what was asked; NAT puts that back with the address.
     if back.values[Field.PROTOCOL] == last.values[Field.PROTOCOL]:
         for at, was in ((Field.SOURCE, Field.DESTINATION), (Field.SPORT, Field.DPORT), (Field.DPORT, Field.SPORT)):
-            here = back.values[at]
-            open_ = here is None and (at is not Field.SOURCE or first.values[Field.TYPE_OF_DESTINATION] == LOCAL)
-            found.add(here == first.values[was] or (None if open_ else False))
+            here, asked = back.values[at], first.values[was]
+            foreign_ = at is Field.SOURCE and here is None and first.values[Field.TYPE_OF_DESTINATION] != LOCAL
+            other = True if foreign_ else False if here == asked else differ(asked, here)
+            found.add(None if other is None else not other)
     return False if False in found else None if None in found else True
 
 
@@ -106,7 +107,7 @@ def error(first: State, last: State, how: str) -> Return:
     if last.values[Field.STATE] == (STATES["new"],) * 2:
         state = _related(state, last)
     return Return(
-        way="loop" if state.values[Field.OIF] == "lo" else "output", state=state, track=lambda unseen: unseen,
+        way="loop" if state.values[Field.OIF] == "lo" else "output", state=state, track=_invalid,
         restore=_restore(first, last, ports=how == "tcp reset"), out_interface=None,
     )  # fmt: skip
 
@@ -163,6 +164,14 @@ def _icmp_source(state: State, *, outwards: bool) -> State:
     values[Field.SOURCE], values[Field.TYPE_OF_SOURCE] = None, LOCAL
     # To itself, it takes the address that it writes to.
     return replace(state, values=tuple(values), peers=state.peers | ({Field.SOURCE} if outwards else set()))
+
+
+def _invalid(state: State) -> State:
+    """What does connection tracking make of an error whose connection it does not know?
+
+    It leaves an ICMP error attached to nothing, and a reset not attached (nf_conntrack_in of the Linux kernel).
+    """
+    return replace(state, attached=state.values[Field.PROTOCOL] != TCP)
 
 
 def _related(state: State, last: State) -> State:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from whyrefused.firewall.flow import ABSENT, Doubt, Flow, State, Value, answer, apply, changed, doubt, row_split
+from whyrefused.firewall.flow import ABSENT, Doubt, Flow, State, Value, answer, apply, changed, differ, doubt, row_split
 from whyrefused.firewall.model import (
     STATUSES,
     Action,
@@ -302,7 +302,7 @@ def _sourced(op: Rewrite, flow: Flow) -> State:
     if op.known and not op.own and address is None:
         moved: bool | None = False  # only the port is another
     else:
-        moved = _moved(before, address)
+        moved = differ(before, address)
         if moved is not False:
             state = replace(
                 changed(state, Field.SOURCE, address), peers=state.peers - {Field.SOURCE}, source_moved=True
@@ -310,7 +310,7 @@ def _sourced(op: Rewrite, flow: Flow) -> State:
     if op.port is None and op.known:
         return _marked(state, "snat", (moved,))
     port = op.port if op.known else None
-    return _marked(changed(state, Field.SPORT, port), "snat", (moved, _moved(state.values[Field.SPORT], port)))
+    return _marked(changed(state, Field.SPORT, port), "snat", (moved, differ(state.values[Field.SPORT], port)))
 
 
 def _led(op: Rewrite, state: State, hook: str) -> State:
@@ -326,7 +326,7 @@ def _led(op: Rewrite, state: State, hook: str) -> State:
         state = changed(state, Field.DESTINATION, address)
     state = changed(state, Field.DPORT, port)
     rewritten = [Field.DPORT] if op.known and not op.own and address is None else [Field.DESTINATION, Field.DPORT]
-    state = _marked(state, "dnat", [_moved(before.values[at], state.values[at]) for at in rewritten])
+    state = _marked(state, "dnat", [differ(before.values[at], state.values[at]) for at in rewritten])
     text = "" if op.own or address is None else _address(address, version)
     text = f"{text}:{_port(port)}" if op.known else op.says
     same = op.known and not op.own and address is None
@@ -347,14 +347,6 @@ def _marked(state: State, name: str, moved: Iterable[bool | None]) -> State:
     if True in moved:
         return changed(state, Field.STATUS, (status[0] | STATUSES[name],) * 2)
     return changed(state, Field.STATUS, None) if None in moved else state
-
-
-def _moved(before: Value, after: Value) -> bool | None:
-    if not isinstance(before, tuple) or not isinstance(after, tuple):
-        return None
-    if before[1] < after[0] or after[1] < before[0]:
-        return True
-    return False if before == after and before[0] == before[1] else None
 
 
 def _address(address: Range, version: object) -> str:
