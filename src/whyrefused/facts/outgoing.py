@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused import firewall
-from whyrefused.facts import sandbox
+from whyrefused.facts import sandbox, verdicts
 from whyrefused.facts.verdicts import Verdict
 from whyrefused.records import CouldNotLook
 
@@ -88,8 +88,9 @@ def fence(client: HostEvidence, unit: str, dial: Dial) -> Fence | None:
 def _judged(client: HostEvidence, packet: firewall.Packet, hook: firewall.Hook, what: str) -> Verdict:
     trace = firewall.judge(client.rules, packet, hook=hook)
     return Verdict(
-        sources=(what,), destination=packet.destination or "", port=packet.port, packet=packet, trace=trace, hook=hook
-    )
+        sources=(what,), destination=packet.destination or "", port=packet.port, packet=packet, trace=trace, hook=hook,
+        silent=not packet.reply and verdicts.silent(client, packet, hook, trace),
+    )  # fmt: skip
 
 
 def _same_network(client: HostEvidence, by: Dialler | None) -> None:

@@ -46,6 +46,7 @@ class Verdict:
     packet: firewall.Packet
     trace: Trace
     hook: firewall.Hook = "input"
+    silent: bool = False  # what the rule sends back is kept back by another
 
     @property
     def answer(self) -> Answer:
@@ -62,7 +63,7 @@ class Verdict:
     @property
     def symptom(self) -> Symptom:
         """What does a client see of a rule that refuses? One that keeps back an answer leaves it waiting."""
-        if self.answer == "drop" or self.packet.reply:
+        if self.answer == "drop" or self.packet.reply or self.silent:
             return "timed-out"
         # EACCES is what an IPv6 client gets for "administratively prohibited".
         return "unreachable" if self.trace.errno == "EACCES" else SYMPTOMS.get(self.trace.errno, "unreachable")
@@ -112,6 +113,13 @@ def shut(found: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     return tuple(everywhere)
 
 
+def silent(host: HostEvidence, packet: firewall.Packet, hook: firewall.Hook, trace: Trace) -> bool:
+    """Do the host's rules keep back the error with which one of them rejects?"""
+    if trace.verdict != "reject":
+        return False
+    return all(trip.verdict == "drop" for trip in firewall.round_trip(host.rules, packet, hook))
+
+
 def answers(host: HostEvidence, found: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     """What do the rules for what goes out do with the host's answers to clients that it lets in?"""
     return tuple(_answer(host, one) for one in found if one.packet.interface != "lo" and _goes_back(one))
@@ -129,7 +137,9 @@ def _answer(host: HostEvidence, verdict: Verdict) -> Verdict:
         protocol=asked.protocol, source=verdict.destination, source_port=verdict.trace.port or verdict.port,
         destination=asked.source, interface=asked.interface, addresses=asked.addresses, reply=True,
     )  # fmt: skip
-    trace = firewall.judge(host.rules, packet, hook="output")
+    (trip,) = firewall.round_trip(host.rules, asked)
+    trace = trip.back if trip.there.verdict == "accept" else None
+    trace = trace or firewall.judge(host.rules, packet, hook="output")
     return Verdict(
         sources=(f"the answer to {asked.source}",), destination=asked.source, port=verdict.port, packet=packet,
         trace=trace, hook="output",
@@ -151,7 +161,7 @@ def words(verdict: Verdict) -> str:
     who = ", ".join(verdict.sources[:SHOWN]) + (" …" if len(verdict.sources) > SHOWN else "")
     if trace.why:
         by = f", while no limit is exceeded: {trace.why}" if verdict.answer != "cannot-tell" else f": {trace.why}"
-    return f"{answer} {who}{by}"
+    return f"{answer} {who}{by}" + (", and another rule keeps back what it sends" if verdict.silent else "")
 
 
 def _sources(evidence: Evidence, item: FirewallItem) -> Iterator[tuple[str, int]]:
@@ -216,7 +226,10 @@ def _judge(host: HostEvidence, source: str, destination: Address, protocol: str,
     )
     part: Part
     for part in firewall.judge_all(host.rules, packet):
-        yield Verdict(sources=part.sources, destination=str(destination), port=port, packet=packet, trace=part.trace)
+        yield Verdict(
+            sources=part.sources, destination=str(destination), port=port, packet=packet, trace=part.trace,
+            silent=silent(host, packet, "input", part.trace),
+        )  # fmt: skip
 
 
 def _routes(host: HostEvidence) -> tuple[tuple[str, str], ...]:
