@@ -14,20 +14,23 @@ Text in, records out; nothing here opens a file, a socket or a process, and noth
 ('reject', 'tcp reset', '-A INPUT -p tcp -m tcp --dport 443 -j REJECT --reject-with tcp-reset')
 
 `load` reads what nft, iptables-save and ipset print, `judge` answers for one packet, `judge_all` for a whole network in
-exact parts, `fix` names the smallest change that turns the verdict. An answer has three values: what the rules alone do
+exact parts, `fix` names the smallest change that turns the verdict (`changes` with the rules after each command, `cuts`
+which of them keeps another connection out). An answer has three values: what the rules alone do
 not tell (a rate limit, the user of a connection, a match that is not modelled) is followed both ways, and becomes
 `cannot-tell` only when the two ways end differently.
 """
 
 from __future__ import annotations
 
-from whyrefused.firewall.fix import fix
+from whyrefused.firewall.fix import Change, Wish, changes, fix
+from whyrefused.firewall.guard import cuts
 from whyrefused.firewall.journey import Hook
 from whyrefused.firewall.load import load
 from whyrefused.firewall.model import Packet, Part, Ruleset, Step, Trace, Unreadable, Verdict
 from whyrefused.firewall.verdict import judge, judge_all
 
 __all__ = [
+    "Change",
     "Hook",
     "Packet",
     "Part",
@@ -36,6 +39,9 @@ __all__ = [
     "Trace",
     "Unreadable",
     "Verdict",
+    "Wish",
+    "changes",
+    "cuts",
     "fix",
     "judge",
     "judge_all",

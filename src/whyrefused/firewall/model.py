@@ -233,6 +233,7 @@ class Table:
     family: str  # ip, ip6, inet, netdev
     name: str
     chains: Mapping[str, Chain] = field(default_factory=dict)
+    sets: Mapping[str, Any] = field(default_factory=dict)  # elements of named sets, as nft or ipset lists them
 
     def sees(self, version: int) -> bool:
         """Do packets of this IP version come here?"""

@@ -126,7 +126,8 @@ class _Listed:
                 read = [reader.rule(rule) for rule in rules]
                 grouped.setdefault((kin, table), {})[name] = _chain(base, read, order)
         for place, members in grouped.items():
-            self.found.tables[place] = Table(tool="nft", family=place[0], name=place[1], chains=members)
+            named = self.sets[place].elements
+            self.found.tables[place] = Table(tool="nft", family=place[0], name=place[1], chains=members, sets=named)
         return self.found
 
 
