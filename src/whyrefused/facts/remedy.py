@@ -6,6 +6,7 @@ at boot.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused import firewall
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
     from whyrefused.facts.verdicts import Verdict
 
+EVERYBODY = frozenset({"0.0.0.0/0", "::/0"})
 RED_HAT = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
 FILES = {
     "nftables": ("nft", "/etc/nftables.conf", "/etc/sysconfig/nftables.conf"),
@@ -35,12 +37,22 @@ def of(
 
     `hook` is where the manager's own words place it, if not where the packet was judged.
     """
-    asked = (verdict.packet, hook or verdict.hook)
-    changes = firewall.changes(verdict.trace, verdict.packet, host.rules, asked[1], to)
+    asked = (_narrowed(host, verdict, to), hook or verdict.hook)
+    changes = firewall.changes(verdict.trace, asked[0], host.rules, asked[1], to)
     commands = [change.command for change in changes]
     cut = {one for kept in _ssh(host) for one in firewall.cuts(changes, host.rules, kept, asked, to)}
     lines = [line for command in commands for line in (*(_warning(host, command) if command in cut else ()), command)]
     return (*lines, *lasting(host, commands))
+
+
+def _narrowed(host: HostEvidence, verdict: Verdict, to: firewall.Wish) -> firewall.Packet:
+    """For which sources is the change? Where all may come in and a rule keeps out one of them, for that one."""
+    packet = verdict.packet
+    if packet.source != "any" or to != "accept" or verdict.hook != "input" or packet.reply:
+        return packet
+    refused = [part for part in firewall.judge_all(host.rules, packet) if part.trace.verdict != "accept"]
+    alone = len(refused) == 1 and len(refused[0].sources) == 1 and refused[0].sources == verdict.sources
+    return replace(packet, source=verdict.sources[0]) if alone and verdict.sources[0] not in EVERYBODY else packet
 
 
 def taken(host: HostEvidence, address: str, port: int, commands: Iterable[str]) -> tuple[str, ...]:
