@@ -57,8 +57,7 @@ def save_services(rules: int) -> dict[str, str]:
     for at in range(services):
         name, address = f"{at:016X}", f"10.96.{at >> 8}.{at & 255}/32"
         nat += [
-            f'KUBE-SERVICES -d {address} -p tcp -m comment --comment "ns/s{at}:http cluster IP" -m tcp --dport {port(at)}'
-            f" -j KUBE-SVC-{name}",
+            f"KUBE-SERVICES -d {address} -p tcp -m tcp --dport {port(at)} -j KUBE-SVC-{name}",
             f"KUBE-SVC-{name} ! -s 10.244.0.0/16 -d {address} -p tcp -m tcp --dport {port(at)} -j KUBE-MARK-MASQ",
             f'KUBE-SVC-{name} -m comment --comment "ns/s{at}:http" -j KUBE-SEP-{name}',
             f"KUBE-SEP-{name} -s 10.244.{at >> 8}.{at & 255}/32 -j KUBE-MARK-MASQ",
@@ -149,8 +148,9 @@ class Kind:
     def packet(self, at: int, *, everybody: bool) -> Packet:
         """Which connection meets the rule of this number: of its one address, or of any?"""
         if self.hook == "forward":
-            return Packet(source="any" if everybody else "192.0.2.7", destination=f"10.96.{at // 5 >> 8}.{at // 5 & 255}",
-                          port=port(at // 5), interface="eth0", addresses=NODE, routes=ROUTES)  # fmt: skip
+            at //= 5
+            return Packet(source="any" if everybody else "192.0.2.7", destination=f"10.96.{at >> 8}.{at & 255}",
+                          port=port(at), interface="eth0", addresses=NODE, routes=ROUTES)  # fmt: skip
         return Packet(source="any" if everybody else source(at), destination=HERE, port=port(at), interface="eth0",
                       addresses=NODE, routes=ROUTES)  # fmt: skip
 

@@ -166,7 +166,7 @@ def _among(test: Among, flow: Flow) -> bool | Split | None:
         return found if found is None else found is not test.negated
     yes: Ranges = ()
     maybe: Ranges = ()
-    for row in test.rows:
+    for row in test.rows_at(flow.state.values[Field.DPORT]):
         sure, possible = row_split(test, row, flow)
         if sure:
             yes = either(yes, sure)
