@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
     from whyrefused.facts.verdicts import Verdict
 
+MOST_SOURCES = 8
 EVERYBODY = frozenset({"0.0.0.0/0", "::/0"})
 RED_HAT = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"})
 FILES = {
@@ -38,7 +39,7 @@ def of(
     `hook` is where the manager's own words place it, if not where the packet was judged.
     """
     asked = (_narrowed(host, verdict, to), hook or verdict.hook)
-    changes = firewall.changes(verdict.trace, asked[0], host.rules, asked[1], to)
+    changes = firewall.changes(verdict.trace, asked[0], host.rules, asked[1], to) or _each(host, verdict, asked[1])
     commands = [change.command for change in changes]
     cut = {one for kept in _ssh(host) for one in firewall.cuts(changes, host.rules, kept, asked, to)}
     lines = [line for command in commands for line in (*(_warning(host, command) if command in cut else ()), command)]
@@ -53,6 +54,16 @@ def _narrowed(host: HostEvidence, verdict: Verdict, to: firewall.Wish) -> firewa
     refused = [part for part in firewall.judge_all(host.rules, packet) if part.trace.verdict != "accept"]
     alone = len(refused) == 1 and len(refused[0].sources) == 1 and refused[0].sources == verdict.sources
     return replace(packet, source=verdict.sources[0]) if alone and verdict.sources[0] not in EVERYBODY else packet
+
+
+def _each(host: HostEvidence, verdict: Verdict, hook: firewall.Hook) -> tuple[firewall.Change, ...]:
+    """Which commands let in each of a few sources, where the program that keeps them out knows no other way?"""
+    if verdict.packet.source != "any" or hook != "input" or len(verdict.sources) > MOST_SOURCES:
+        return ()
+    packets = [replace(verdict.packet, source=source) for source in verdict.sources if source not in EVERYBODY]
+    found = [firewall.changes(verdict.trace, packet, host.rules, hook) for packet in packets]
+    known = all(changes and changes[0].after is None for changes in found)
+    return tuple(change for changes in found for change in changes) if known else ()
 
 
 def taken(host: HostEvidence, address: str, port: int, commands: Iterable[str]) -> tuple[str, ...]:

@@ -119,6 +119,11 @@ def _guards(ops: Iterable[Op]) -> Iterator[Guard]:
             return
 
 
+def _telling(guard: Guard) -> int:
+    """How soon is this bound asked? Ports tell most rules apart, the family and the protocol hardly any."""
+    return 0 if guard[0] == Field.DPORT else 2 if guard[0] in (Field.FAMILY, Field.PROTOCOL) else 1
+
+
 def rule(
     ops: Iterable[Op],
     text: Text,
@@ -135,7 +140,7 @@ def rule(
         handle=handle,
         comment=comment,
         counter=counter,
-        guards=tuple(_guards(ops)),
+        guards=tuple(sorted(_guards(ops), key=_telling)),
         ports=frozenset().union(*(op.exact for op in ops if isinstance(op, Among))),
     )
 

@@ -134,7 +134,8 @@ def span_version(source: str) -> int:
 
 def _fail2ban(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str, ...]:  # noqa: ARG001 - one signature for all
     step = trace.decided
-    jail = JAIL.search(f"{step.chain} {step.rule}") if step else None
+    # With nft all jails share the chain `f2b-chain`, and the rule has the set of one; with iptables each has a chain.
+    jail = JAIL.search(f"{step.rule} {step.chain}") if step else None
     single = packet.source != "any" and "/" not in packet.source and "-" not in packet.source
     if to != "accept" or jail is None or not single:
         return ()
