@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from whyrefused.firewall import Packet, changes, cuts, judge_all, load
+
 from . import Lab, inventory, scenario
 from .audit import audit
 
@@ -108,3 +110,32 @@ def test_fix(called: str, mending: dict[str, Future[Mended]]) -> None:
     if not entry.get("open"):
         assert "connected" != ended.watched[1][1], ended
     assert not ended.findings
+
+
+HOOK = "type filter hook input priority 0"
+CHAIN = f"nft add table inet t; nft 'add chain inet t i {{ {HOOK}; policy %s; }}'; nft add rule inet t i"
+SUBNET = "ip saddr 198.18.0.0/16 tcp dport 22 accept"
+LETS_IN = (
+    "iptables -A INPUT -i lo -j ACCEPT",
+    f"{CHAIN % 'accept'} iif lo accept",
+    f"{CHAIN % 'drop'} {SUBNET}; nft add rule inet t i tcp dport 22 accept",
+)
+
+
+@pytest.mark.parametrize("source", ["any", "203.0.113.0/24"])
+def test_what_cuts_ssh_is_told(lab: Lab, source: str) -> None:
+    """A command that rejects the port of SSH is said to cut it just where the next connection is refused."""
+    web = lab.hosts.get("web1") or lab.boot("web1")[0]
+    for put in LETS_IN:
+        web.run("nft flush ruleset")
+        web.run(put)
+        rules = load(web.run("nft -j list ruleset"), {"iptables-save": web.run("iptables-save")})
+        kept = Packet(source=lab.address, destination=web.address, port=SSH, interface="eth0")
+        asked = Packet(source=source, destination=web.address, port=SSH, interface="eth0")
+        done = changes(judge_all(rules, asked)[0].trace, asked, rules, to="reject")
+        told = cuts(done, rules, (kept, "input"), (asked, "input"), "reject")
+        assert done
+        assert ("any" == source) is bool(told)
+        for change in done:
+            web.run(change.command)
+            assert ("refused" if change.command in told else "connected") == lab.connect(web.address, SSH)

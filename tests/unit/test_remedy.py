@@ -112,15 +112,6 @@ def test_each_command_in_its_order() -> None:
     assert () == cuts([Change("ufw reject 22", None)], rules["open"], kept, other, "reject")
 
 
-def test_a_forward_of_the_port_of_ssh() -> None:
-    """A forward that takes what comes for the port that SSH comes in on is warned of."""
-    commands = ("nft add rule ip nat prerouting …",)
-    assert commands == remedy.taken(host(OPEN), OWN, 8443, commands)
-    warning, command = remedy.taken(host(OPEN), OWN, 22, commands)
-    assert warning.startswith("# cuts SSH")
-    assert (command,) == commands
-
-
 @pytest.mark.parametrize(
     ("commands", "units", "system", "said"),
     [

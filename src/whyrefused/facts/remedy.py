@@ -66,16 +66,6 @@ def _each(host: HostEvidence, verdict: Verdict, hook: firewall.Hook) -> tuple[fi
     return tuple(change for changes in found for change in changes) if known else ()
 
 
-def taken(host: HostEvidence, address: str, port: int, commands: Iterable[str]) -> tuple[str, ...]:
-    """Which commands are these, with a warning before each where they lead away what comes to this port of the host?"""
-    try:
-        here = host.identity
-    except CouldNotLook:
-        return tuple(commands)
-    own = bool(here.port) and (here.reached, here.port) == (address, port)
-    return tuple(line for command in commands for line in (*(_warning(host, command) if own else ()), command))
-
-
 def _warning(host: HostEvidence, command: str) -> tuple[str, ...]:
     here = host.identity
     who = f"new connections from {here.visitor} to port {here.port} of {host.name}"

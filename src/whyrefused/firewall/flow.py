@@ -60,7 +60,12 @@ class Flow:
         """Which flow is the part with these sources?"""
         if sources is self.sources and doubt is None:
             return self
-        return Flow(self.state, sources, self.doubt or doubt, self.way)
+        part = Flow.__new__(Flow)
+        part.state, part.sources, part.doubt, part.way = self.state, sources, self.doubt or doubt, self.way
+        # The bounds of all that is not the source stay.
+        part.lows, part.highs = self.lows.copy(), self.highs.copy()
+        part.lows[Field.SOURCE], part.highs[Field.SOURCE] = sources[0][0], sources[-1][1]
+        return part
 
     def into(self, state: State) -> Flow:
         """Which flow is this one in another state?"""

@@ -89,8 +89,7 @@ def manager(step: Step) -> str:
 
 def _added(router: HostEvidence, item: ForwardItem, way: Way, to: str) -> tuple[str, ...]:
     commands = _translated(router, item, way, to)
-    here = way.verdict.destination if item.protocol == "tcp" else ""
-    return (*commands[:-1], *remedy.taken(router, here, item.port, commands[-1:]), *remedy.lasting(router, commands))
+    return (*commands, *remedy.lasting(router, commands))
 
 
 def _translated(router: HostEvidence, item: ForwardItem, way: Way, to: str) -> tuple[str, ...]:
