@@ -76,7 +76,8 @@ def _accepting(chain: str, at: int) -> str:
 FROM, TO = {"payload": {"protocol": "ip", "field": "saddr"}}, {"payload": {"protocol": "tcp", "field": "dport"}}
 
 
-def _nft(sets: Iterable[Mapping[str, Any]], chains: Mapping[str, Iterable[list[Any]]]) -> str:
+def nft(sets: Iterable[Mapping[str, Any]], chains: Mapping[str, Iterable[list[Any]]]) -> str:
+    """Write what nft lists of a table with these sets and chains."""
     place, base = {"family": "inet", "table": "t"}, {"type": "filter", "hook": "input", "prio": 0, "policy": "drop"}
     listed: list[dict[str, Any]] = [
         {"metainfo": {"json_schema_version": 1}},
@@ -89,17 +90,18 @@ def _nft(sets: Iterable[Mapping[str, Any]], chains: Mapping[str, Iterable[list[A
     return json.dumps({"nftables": listed})
 
 
-def _is(left: Any, right: Any) -> dict[str, Any]:  # noqa: ANN401 - nft's JSON
+def match(left: Any, right: Any) -> dict[str, Any]:  # noqa: ANN401 - nft's JSON
+    """Write a match of nft."""
     return {"match": {"op": "==", "left": left, "right": right}}
 
 
 def _lets_in(at: int) -> list[Any]:
-    return [_is(FROM, source(at)), _is(TO, port(at)), {"accept": None}]
+    return [match(FROM, source(at)), match(TO, port(at)), {"accept": None}]
 
 
 def nft_flat(rules: int) -> str:
     """One chain of nft."""
-    return _nft((), {"input": [_lets_in(at) for at in range(rules)]})
+    return nft((), {"input": [_lets_in(at) for at in range(rules)]})
 
 
 def nft_sets(rules: int) -> str:
@@ -107,7 +109,7 @@ def nft_sets(rules: int) -> str:
     networks = [{"prefix": {"addr": f"10.{at >> 8}.{at & 255}.0", "len": 25}} for at in range(rules)]
     pairs = [{"concat": [source(at), port(at)]} for at in range(rules)]
     verdicts = [[port(at), {"accept": None}] for at in range(rules)]
-    return _nft(
+    return nft(
         (
             {"name": "networks", "type": "ipv4_addr", "flags": ["interval"], "elem": networks},
             {"name": "pairs", "type": ["ipv4_addr", "inet_service"], "elem": pairs},
@@ -115,10 +117,10 @@ def nft_sets(rules: int) -> str:
         ),
         {
             "input": [
-                [_is(FROM, "@networks"), {"jump": {"target": "known"}}],
+                [match(FROM, "@networks"), {"jump": {"target": "known"}}],
             ],
             "known": [
-                [_is({"concat": [FROM, TO]}, "@pairs"), {"accept": None}],
+                [match({"concat": [FROM, TO]}, "@pairs"), {"accept": None}],
                 [{"vmap": {"key": TO, "data": "@ports"}}],
             ],
         },
@@ -129,8 +131,8 @@ def nft_chains(rules: int) -> str:
     """A hundred chains that the input chain jumps to one after the other."""
     share = rules // 100
     inside = {f"c{at}": [_lets_in(at * share + each) for each in range(share)] for at in range(100)}
-    jumps = [[_is(FROM, {"prefix": {"addr": "10.0.0.0", "len": 8}}), {"jump": {"target": name}}] for name in inside]
-    return _nft((), {"input": jumps, **inside})
+    jumps = [[match(FROM, {"prefix": {"addr": "10.0.0.0", "len": 8}}), {"jump": {"target": name}}] for name in inside]
+    return nft((), {"input": jumps, **inside})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

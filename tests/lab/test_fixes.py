@@ -88,8 +88,9 @@ def mend(number: int, entry: Mapping[str, Any]) -> Mended:
 @pytest.fixture(scope="module")
 def mending(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Mended]]]:
     """Begin all selected entries, a few at a time: mostly they wait."""
-    wanted = {item.callspec.params["called"] for item in request.session.items
-              if hasattr(item, "callspec") and item.path == request.path}  # fmt: skip
+    own = [item.callspec.params for item in request.session.items
+           if hasattr(item, "callspec") and item.path == request.path]  # fmt: skip
+    wanted = {params["called"] for params in own if "called" in params}
     with ThreadPoolExecutor(TOGETHER) as pool:
         yield {name(one): pool.submit(mend, at, one) for at, one in enumerate(ENTRIES) if name(one) in wanted}
         pool.shutdown(cancel_futures=True)

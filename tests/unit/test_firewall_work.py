@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bench import rulesets
+from hypothesis import given
+from hypothesis import strategies as st
 
-from whyrefused.firewall import flow, judge_all, walk
+from whyrefused.firewall import Packet, build, flow, judge_all, load, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,3 +62,42 @@ def test_elements_looked_at(monkeypatch: pytest.MonkeyPatch, everybody: bool) ->
     calls = [counted(monkeypatch, module, "row_split") for module in (walk, flow)]
     assert judge_all(rules, packet)
     assert 0 < sum(each[0] for each in calls) <= 4
+
+
+PORTS = st.integers(20, 30) | st.builds(lambda low, more: {"range": [low, low + more]}, st.integers(20, 30), st.just(2))
+ACTIONS = st.sampled_from(["accept", "drop", "return", "continue"])
+SOURCES = st.sampled_from(["10.0.0.7", "10.0.1.7", {"prefix": {"addr": "10.0.0.0", "len": 24}}])
+
+
+def plain(monkeypatch: pytest.MonkeyPatch, text: str, packet: Packet) -> list[Any]:
+    """What do the rules say where no element is kept by its port?"""
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "FEWEST_TO_SORT", 1 << 30)
+        return told(text, packet)
+
+
+def told(text: str, packet: Packet) -> list[Any]:
+    """What do the rules say?"""
+    return [(part.sources, part.trace) for part in judge_all(load(text, {}), packet)]
+
+
+@given(
+    st.lists(st.tuples(PORTS | st.just("*"), ACTIONS), min_size=8, max_size=16),
+    st.lists(st.tuples(SOURCES, PORTS), min_size=8, max_size=16),
+    st.integers(19, 33),
+    st.booleans(),
+)
+def test_kept_by_port(verdicts: list[Any], pairs: list[Any], port: int, negated: bool) -> None:  # noqa: FBT001 - a case
+    """Elements kept by their port say what they say when each is asked, ranges and the rest of a map among them."""
+    pair = {"match": {"op": "!=" if negated else "==", "left": {"concat": [rulesets.FROM, rulesets.TO]},
+                      "right": "@pairs"}}  # fmt: skip
+    vmap = {"vmap": {"key": rulesets.TO, "data": "@verdicts"}}
+    elements = [[key, {do: None}] for key, do in verdicts]
+    text = rulesets.nft(
+        ({"name": "verdicts", "type": "inet_service", "map": "verdict", "elem": elements},
+         {"name": "pairs", "type": ["ipv4_addr", "inet_service"], "elem": [{"concat": list(each)} for each in pairs]}),
+        {"input": [[pair, vmap], [vmap], [rulesets.match(rulesets.TO, 21), {"accept": None}]]},
+    )  # fmt: skip
+    packet = Packet(source="10.0.0.0/23", destination=rulesets.HERE, port=port, interface="eth0")
+    with pytest.MonkeyPatch.context() as patch:
+        assert plain(patch, text, packet) == told(text, packet)
