@@ -92,6 +92,9 @@ def test_kept_by_port(verdicts: list[Any], pairs: list[Any], port: int, negated:
     pair = {"match": {"op": "!=" if negated else "==", "left": {"concat": [rulesets.FROM, rulesets.TO]},
                       "right": "@pairs"}}  # fmt: skip
     vmap = {"vmap": {"key": rulesets.TO, "data": "@verdicts"}}
+    # Single ports first, without which none is kept so.
+    verdicts.sort(key=lambda each: not isinstance(each[0], int))
+    pairs.sort(key=lambda each: not isinstance(each[1], int))
     elements = [[key, {do: None}] for key, do in verdicts]
     text = rulesets.nft(
         ({"name": "verdicts", "type": "inet_service", "map": "verdict", "elem": elements},
