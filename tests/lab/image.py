@@ -15,7 +15,7 @@ from .process import LabError, run
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "procps", "iproute2", "perl-base", "python3"),
     *("nginx-light", "haproxy", "redis-server", "dnsmasq", "tinyproxy", "socat", "netcat-openbsd", "curl"),
-    *("nftables", "iptables", "ipset", "conntrack", "ufw", "firewalld", "libpam-systemd"),
+    *("nftables", "iptables", "ipset", "conntrack", "ufw", "firewalld", "fail2ban", "libpam-systemd"),
     *("bind9-host", "iputils-ping", "tcpdump", "systemd-resolved"),
 )
 """What is on every host. Nothing of it runs until a test starts it, but sshd."""

@@ -30,7 +30,7 @@ sed -i '/pam_systemd\.so/d' /etc/pam.d/common-session
 
 # A test starts what it needs; nothing else listens.
 for unit in nginx haproxy redis-server postgresql nftables ufw dnsmasq tinyproxy firewalld systemd-resolved systemd-timesyncd \
-    netfilter-persistent conntrackd; do
+    netfilter-persistent conntrackd fail2ban; do
   systemctl -q disable "$unit.service" 2>/dev/null || true
 done
 # Work by the clock, and consoles that nobody looks at.

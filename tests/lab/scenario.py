@@ -71,9 +71,8 @@ class Ended:
 @cache
 def scenarios() -> tuple[Scenario, ...]:
     """Which scenarios are there? All files of the folder, in order."""
-    bases = yaml.safe_load((FOLDER / "bases.yml").read_text())
     files = [file for file in sorted(FOLDER.glob("*.yml")) if file.stem != "bases"]
-    found = [_read(file.stem, one, bases) for file in files for one in yaml.safe_load(file.read_text())]
+    found = [read(file.stem, one) for file in files for one in yaml.safe_load(file.read_text())]
     names = [one.name for one in found]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two scenarios have one name: {', '.join(sorted(twice))}")
@@ -83,10 +82,16 @@ def scenarios() -> tuple[Scenario, ...]:
 KEYS = {"name", "about", "base", "declare", "put", "meets", "finds", "unprivileged", "options", "seldom"}
 
 
-def _read(group: str, one: Mapping[str, Any], bases: Mapping[str, Any]) -> Scenario:
+@cache
+def _bases() -> Mapping[str, Any]:
+    return yaml.safe_load((FOLDER / "bases.yml").read_text())
+
+
+def read(group: str, one: Mapping[str, Any]) -> Scenario:
+    """Which scenario is this entry of a file?"""
     if wrong := set(one) - KEYS:
         raise ValueError(f"{group}.yml: {one.get('name')}: unknown keys {wrong}")
-    base = bases[one.get("base", "web")]
+    base = _bases()[one.get("base", "web")]
     finds = frozenset((each["cause"], each["variant"], each["host"]) for each in one["finds"])
     meets = one.get("meets", ())
     return Scenario(
@@ -108,12 +113,7 @@ def play(scenario: Scenario, logins: tuple[str, ...] = LOGINS) -> Ended:
     """What comes of it? New hosts, the fault, the plain connects, then an audit under each login."""
     # All labs of scenarios have the same addresses, so that what is declared is the same text and read once in stories.
     with Lab(f"s{os.getpid()}-{scenarios().index(scenario)}", number=0) as lab:
-        lab.boot(*scenario.hosts)
-        for host, segments in scenario.wires.items():
-            for segment, address in segments.items():
-                lab[host].wire(segment, address)
-        for host, text in (*scenario.prepare, *scenario.put):
-            lab[host].run(WORDS + inventory.filled(text, lab.hosts.values()), timeout=STEP_SECONDS)
+        stage(lab, scenario)
         met = tuple((one, _meet(lab, one)) for one in scenario.meets)
         kept = lab.folder / "evidence.json"
         audits = {}
@@ -126,6 +126,16 @@ def play(scenario: Scenario, logins: tuple[str, ...] = LOGINS) -> Ended:
             scenario=scenario, met=met, audits=audits, inventory=declared,
             evidence=kept.read_text() if kept.exists() else "",
         )  # fmt: skip
+
+
+def stage(lab: Lab, scenario: Scenario) -> None:
+    """Boot the hosts, prepare them and put the fault."""
+    lab.boot(*scenario.hosts)
+    for host, segments in scenario.wires.items():
+        for segment, address in segments.items():
+            lab[host].wire(segment, address)
+    for host, text in (*scenario.prepare, *scenario.put):
+        lab[host].run(WORDS + inventory.filled(text, lab.hosts.values()), timeout=STEP_SECONDS)
 
 
 def _meet(lab: Lab, one: Mapping[str, Any]) -> Symptom:

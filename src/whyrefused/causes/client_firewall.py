@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall
 from whyrefused.case import PathItem, excluded, unknown
 from whyrefused.evidence import looked
-from whyrefused.facts import outgoing, refuser, verdicts
+from whyrefused.facts import outgoing, refuser, remedy, verdicts
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def _refusing(case: Case, client: HostEvidence, verdict: Verdict, symptom: Sympt
         variant=_variant(verdict),
         host=client.name,
         subject=_subject(case, verdict),
-        fix=firewall.fix(verdict.trace, verdict.packet, client.rules, hook=verdict.hook),
+        fix=remedy.of(client, verdict),
         verify=_verify(case),
     )
 

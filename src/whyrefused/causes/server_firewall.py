@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall
 from whyrefused.case import FirewallItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
-from whyrefused.facts import refuser, sandbox, verdicts
+from whyrefused.facts import refuser, remedy, sandbox, verdicts
 from whyrefused.facts.nat import translation
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
@@ -217,7 +216,7 @@ def _proven(case: Case, host: HostEvidence, refusing: list[Verdict]) -> Ruling:
         variant=_variant(first),
         host=host.name,
         subject=case.key,
-        fix=firewall.fix(first.trace, first.packet, host.rules, hook=first.hook),
+        fix=remedy.of(host, first),
         verify=_verify(case) or (f"nc -vz {first.destination} {first.port}",),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from whyrefused.firewall.model import (
     NAMED,
@@ -23,7 +23,7 @@ from whyrefused.firewall.model import (
 from whyrefused.firewall.ranges import tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from whyrefused.firewall.ranges import Range
 
@@ -31,6 +31,35 @@ Text = str | dict[str, Any]
 EFFECTS = (Change, Untrack, Touch, Rewrite, Action, Verdicts)
 MOST_ROWS = 64
 """Concatenations with more elements get no guard: finding it would cost every rule that uses the set."""
+
+
+FEWEST_TO_SORT = 8
+"""Elements from which on they are kept by port."""
+
+
+class ByPort(NamedTuple):
+    """The elements of a set or map by the one destination port that each is for, and those that are for more."""
+
+    rows: Mapping[int, tuple[Row, ...]] | None = None
+    others: tuple[Row, ...] = ()
+
+
+def by_port(fields: Sequence[Field], rows: Sequence[Row]) -> ByPort:
+    """Which elements can a destination port find? Not told where one for many ports stands before one for a single."""
+    if Field.DPORT not in fields or len(rows) < FEWEST_TO_SORT:
+        return ByPort()
+    at = fields.index(Field.DPORT)
+    found: dict[int, list[Row]] = {}
+    others: list[Row] = []
+    for row in rows:
+        cell = row.cells[at]
+        if len(cell) == 1 and cell[0][0] == cell[0][1]:
+            if others:
+                return ByPort()
+            found.setdefault(int(cell[0][0]), []).append(row)
+        else:
+            others.append(row)
+    return ByPort({port: (*own, *others) for port, own in found.items()}, tuple(others))
 
 
 def one_of(field: Field, ranges: Iterable[Range], text: Text, *, negated: bool = False, named: str = "") -> Among:
@@ -90,6 +119,11 @@ def _guards(ops: Iterable[Op]) -> Iterator[Guard]:
             return
 
 
+def _telling(guard: Guard) -> int:
+    """How soon is this bound asked? Ports tell most rules apart, the family and the protocol hardly any."""
+    return 0 if guard[0] == Field.DPORT else 2 if guard[0] in (Field.FAMILY, Field.PROTOCOL) else 1
+
+
 def rule(
     ops: Iterable[Op],
     text: Text,
@@ -106,7 +140,7 @@ def rule(
         handle=handle,
         comment=comment,
         counter=counter,
-        guards=tuple(_guards(ops)),
+        guards=tuple(sorted(_guards(ops), key=_telling)),
         ports=frozenset().union(*(op.exact for op in ops if isinstance(op, Among))),
     )
 

@@ -1,7 +1,8 @@
 """Which smallest change turns the verdict, in the words of the program that keeps the rules?
 
 A change to nft's or iptables' own rules is tried on the rules first, and proposed only if the walk then ends as wanted.
-Programs that rewrite their rules by themselves (Docker, kube-proxy, …) get no proposal: it would not last.
+Programs that rewrite their rules by themselves (Docker, kube-proxy, …) get no proposal: it would not last. What they
+leave to people, Docker's chain DOCKER-USER, is changed like rules by hand.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from whyrefused.firewall import build
+from whyrefused.firewall.author import USERS_OWN
+from whyrefused.firewall.elements import taken_out
 from whyrefused.firewall.iptables_words import words
 from whyrefused.firewall.journey import span_of
 from whyrefused.firewall.model import (
@@ -33,7 +36,7 @@ from whyrefused.firewall.ranges import address_range, without
 from whyrefused.firewall.verdict import judge_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from whyrefused.firewall.start import Hook
 
@@ -48,17 +51,25 @@ class Change(NamedTuple):
     """One command, and the rules as they are after it."""
 
     command: str
-    after: Ruleset
+    after: Ruleset | None  # None: a program writes its rules anew, and how they then are is its own business
 
 
 def fix(trace: Trace, packet: Packet, ruleset: Ruleset, hook: Hook = "input", to: Wish = "accept") -> tuple[str, ...]:
     """Which commands make the rules accept (or reject) this connection? Empty when none is known to."""
+    return tuple(change.command for change in changes(trace, packet, ruleset, hook, to))
+
+
+def changes(
+    trace: Trace, packet: Packet, ruleset: Ruleset, hook: Hook = "input", to: Wish = "accept"
+) -> tuple[Change, ...]:
+    """Which commands are those of `fix`, and what are the rules after each of them?"""
     if trace.verdict == "cannot-tell" or _reached(trace, to) or trace.decided is None:
         return ()
     program = PROGRAMS.get(trace.author)
     if program:
         # These programs let answers through before all else; a rule that keeps one back is none of their own making.
-        return () if packet.reply else program(trace, packet, hook, to)
+        commands = () if packet.reply else program(trace, packet, hook, to)
+        return tuple(Change(command, None) for command in commands)
     return _by_hand(packet, ruleset, hook, to) if trace.author in OWN_RULES else ()
 
 
@@ -86,7 +97,10 @@ def _ufw(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str, ...]:
     if hook == "output":
         target = packet.destination or "any"
     if route == "route ":
-        return (f"ufw route {first}{verb} proto {packet.protocol} from {source} to any port {_port(trace, packet)}",)
+        target = _behind(trace, packet)
+        return (
+            f"ufw route {first}{verb} proto {packet.protocol} from {source} to {target} port {_port(trace, packet)}",
+        )
     return (f"ufw {first}{verb} {route}proto {packet.protocol} from {source} to {target} port {_port(trace, packet)}",)
 
 
@@ -107,7 +121,8 @@ def _firewalld(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str,
         urgent = ' priority="-1"' if part in ("pre", "deny") else ""
         rich = f'rule{urgent}{family} port port="{_port(trace, packet)}" protocol="{packet.protocol}" {to}'
         change = f"--add-rich-rule={shlex.quote(rich)}"
-    return (f"firewall-cmd --permanent --zone={zone} {change}", "firewall-cmd --reload")
+    # Not `--reload`: it throws away what is not permanent, and with it perhaps what lets SSH in (firewall-cmd(1)).
+    return (f"firewall-cmd --zone={zone} {change}", f"firewall-cmd --permanent --zone={zone} {change}")
 
 
 def _family(source: str) -> str:
@@ -121,7 +136,8 @@ def span_version(source: str) -> int:
 
 def _fail2ban(trace: Trace, packet: Packet, hook: Hook, to: Wish) -> tuple[str, ...]:  # noqa: ARG001 - one signature for all
     step = trace.decided
-    jail = JAIL.search(f"{step.chain} {step.rule}") if step else None
+    # With nft all jails share the chain `f2b-chain`, and the rule has the set of one; with iptables each has a chain.
+    jail = JAIL.search(f"{step.rule} {step.chain}") if step else None
     single = packet.source != "any" and "/" not in packet.source and "-" not in packet.source
     if to != "accept" or jail is None or not single:
         return ()
@@ -135,17 +151,17 @@ PROGRAMS: dict[str, Callable[[Trace, Packet, Hook, Wish], tuple[str, ...]]] = {
 }
 
 
-def _by_hand(packet: Packet, ruleset: Ruleset, hook: Hook, to: Wish) -> tuple[str, ...]:
+def _by_hand(packet: Packet, ruleset: Ruleset, hook: Hook, to: Wish) -> tuple[Change, ...]:
     """Which changes, tried one after the other on the rules, lead to the wish?"""
-    commands: list[str] = []
+    done: list[Change] = []
     for _ in range(MOST_CHANGES):
         left = [part for part in judge_all(ruleset, packet, hook) if not _reached(part.trace, to)]
         if not left:
-            return tuple(commands)
+            return tuple(done)
         change = _change(left[0], packet, ruleset, hook, to)
-        if change is None:
+        if change is None or change.after is None:
             return ()
-        commands.append(change.command)
+        done.append(change)
         ruleset = change.after
     return ()
 
@@ -154,10 +170,29 @@ def _change(part: Part, packet: Packet, ruleset: Ruleset, hook: Hook, to: Wish) 
     step = part.trace.decided
     if step is None or part.trace.author not in OWN_RULES or part.trace.verdict == "cannot-tell":
         return None
-    removed = _removed(step, packet, ruleset, part.trace, hook) if to == "accept" else None
-    if removed and all(_reached(each.trace, to) for each in judge_all(removed.after, packet, hook)):
-        return removed
+    if to == "reject":
+        return _inserted(step, ruleset, _wanted(packet, part.trace, hook), to)
+    for change in _narrow(step, packet, ruleset, part.trace, hook):
+        if change.after and all(_reached(each.trace, to) for each in judge_all(change.after, packet, hook)):
+            return change
     return _inserted(step, ruleset, _wanted(packet, part.trace, hook), to)
+
+
+def _narrow(step: Step, packet: Packet, ruleset: Ruleset, trace: Trace, hook: Hook) -> Iterator[Change]:
+    """Which changes would do if nothing else refused? The smallest first."""
+    if removed := _removed(step, packet, ruleset, trace, hook):
+        yield removed
+    table = _find(step, ruleset)
+    if table and step.index and packet.source != "any" and hook != "output" and not packet.reply:
+        rule = table.chains[step.chain].rules[step.index - 1]
+        if out := taken_out(table, rule, span_of(packet.source, span_version(packet.source)), ruleset):
+            yield Change(*out)
+    # There the program's own rules have the next word, and keep closed what it has not published.
+    # Where it leads to is not named: a container has another address tomorrow.
+    if step.chain in USERS_OWN:
+        wanted = _wanted(packet, replace(trace, steps=()), hook)
+        if returning := _inserted(step, ruleset, wanted, "return"):
+            yield returning
 
 
 def _find(step: Step, ruleset: Ruleset) -> Table | None:
@@ -199,7 +234,7 @@ def _only(rule: Rule, packet: Packet, hook: Hook) -> bool:
     return any(not without(op.rows[0].cells[0], span) for op in sources if op.mask is None)  # type: ignore[arg-type]
 
 
-def _inserted(step: Step, ruleset: Ruleset, wanted: Wanted, to: Wish) -> Change | None:
+def _inserted(step: Step, ruleset: Ruleset, wanted: Wanted, to: Wish | Literal["return"]) -> Change | None:
     """Which command puts a rule before the one that decides, or at the end where the policy does?"""
     table = _find(step, ruleset)
     if table is None:
@@ -233,17 +268,47 @@ def _wanted(packet: Packet, trace: Trace, hook: Hook) -> Wanted:
     ops: tuple[Op, ...] = (
         build.one_of(Field.PROTOCOL, [(protocol, protocol)], ""), build.one_of(Field.DPORT, [(port, port)], ""),
     )  # fmt: skip
-    other = (packet.destination or "any") if hook == "output" else packet.source
-    field, nft, option = (Field.DESTINATION, "daddr", "-d") if hook == "output" else (Field.SOURCE, "saddr", "-s")
-    if other != "any":
+    ends = tuple((end, other) for end, other in _ends(packet, trace, hook) if other != "any")
+    for end, other in ends:
         version, span = address_range(other)
-        ops = (build.one_of(Field.FAMILY, [(version, version)], ""), build.one_of(field, [span], ""), *ops)
+        ops = (build.one_of(Field.FAMILY, [(version, version)], ""), build.one_of(end.field, [span], ""), *ops)
     return Wanted(
         ops,
-        (f"{_family(other)} {nft} {other} " if other != "any" else "") + f"{packet.protocol} dport {port}",
-        f" -p {packet.protocol}" + (f" {option} {other}" if other != "any" else "") + f" --dport {port}",
+        "".join(f"{_family(other)} {end.nft} {other} " for end, other in ends) + f"{packet.protocol} dport {port}",
+        f" -p {packet.protocol}" + "".join(f" {end.iptables} {other}" for end, other in ends) + f" --dport {port}",
         packet.protocol == "tcp",
     )
+
+
+class _End(NamedTuple):
+    """One end of a connection, in the words of both programs."""
+
+    field: Field
+    nft: str
+    iptables: str
+
+
+FROM, TO = _End(Field.SOURCE, "saddr", "-s"), _End(Field.DESTINATION, "daddr", "-d")
+
+
+def _ends(packet: Packet, trace: Trace, hook: Hook) -> tuple[tuple[_End, str], ...]:
+    if hook == "output":
+        return ((TO, packet.destination or "any"),)
+    step = trace.decided
+    # What passes through is for one host; the same port of all others stays as it is.
+    if step is not None and step.hook == "forward":
+        return ((FROM, packet.source), (TO, _behind(trace, packet)))
+    return ((FROM, packet.source),)
+
+
+def _behind(trace: Trace, packet: Packet) -> str:
+    """To which address does a packet go on that passes through, as the chains after NAT see it?"""
+    address = trace.redirected.rpartition(":")[0].strip("[]")
+    try:
+        address_range(address)
+    except ValueError:
+        return packet.destination or "any"
+    return address
 
 
 def _place(step: Step) -> str:
@@ -254,14 +319,14 @@ def _iptables(step: Step) -> str:
     return step.tool if step.table == "filter" else f"{step.tool} -t {shlex.quote(step.table)}"
 
 
-def _nft_rule(step: Step, wanted: Wanted, to: Wish) -> str:
-    match = f"{wanted.nft} {'accept' if to == 'accept' else 'reject with tcp reset' if wanted.tcp else 'reject'}"
+def _nft_rule(step: Step, wanted: Wanted, to: Wish | Literal["return"]) -> str:
+    match = f"{wanted.nft} {to if to != 'reject' else 'reject with tcp reset' if wanted.tcp else 'reject'}"
     if step.index:
         return f"nft insert rule {_place(step)} handle {step.handle} {match}"
     return f"nft add rule {_place(step)} {match}"
 
 
-def _iptables_rule(step: Step, wanted: Wanted, to: Wish) -> str:
+def _iptables_rule(step: Step, wanted: Wanted, to: Wish | Literal["return"]) -> str:
     where = f"-I {shlex.quote(step.chain)} {step.index}" if step.index else f"-A {shlex.quote(step.chain)}"
     reset = " --reject-with tcp-reset" if wanted.tcp else ""
-    return f"{_iptables(step)} {where}{wanted.iptables} -j {'ACCEPT' if to == 'accept' else f'REJECT{reset}'}"
+    return f"{_iptables(step)} {where}{wanted.iptables} -j {f'REJECT{reset}' if to == 'reject' else to.upper()}"

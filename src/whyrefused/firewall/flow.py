@@ -69,7 +69,13 @@ class Flow:
         """Which flow is the part with these sources?"""
         if sources is self.sources and doubt is None:
             return self
-        return Flow(self.state, sources, self.doubt or doubt, self.way)
+        part = Flow.__new__(Flow)
+        part.state, part.sources, part.doubt, part.way = self.state, sources, self.doubt or doubt, self.way
+        # The bounds of all that the sources are not stay.
+        part.lows, part.highs = self.lows.copy(), self.highs.copy()
+        for peer in self.state.peers:
+            part.lows[peer], part.highs[peer] = sources[0][0], sources[-1][1]
+        return part
 
     def into(self, state: State) -> Flow:
         """Which flow is this one in another state?"""
@@ -120,13 +126,9 @@ def apply(op: Change | Untrack | Touch, state: State) -> State:
     """What does an effect make of a packet?"""
     if isinstance(op, Untrack):
         # What connection tracking already has stays tracked.
-        if op.xt and state.attached:
+        if state.values[Field.STATE] in TRACKED or (op.xt and state.attached):
             return state
-        return (
-            state
-            if state.values[Field.STATE] in TRACKED
-            else replace(changed(state, Field.STATE, (STATES["untracked"],) * 2), untracked=True)
-        )
+        return replace(changed(state, Field.STATE, (STATES["untracked"],) * 2), untracked=True)
     if isinstance(op, Touch):
         return replace(state, touched=state.touched | {op.named})
     old = state.values[op.field]
@@ -190,7 +192,7 @@ def _among(test: Among, flow: Flow) -> bool | Split | None:
         return found if found is None else found is not test.negated
     yes: Ranges = ()
     maybe: Ranges = ()
-    for row in test.rows:
+    for row in test.rows_at(flow.state.values[Field.DPORT]):
         sure, possible = row_split(test, row, flow)
         if sure:
             yes = either(yes, sure)

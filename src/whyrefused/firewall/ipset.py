@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from whyrefused.firewall import build
 from whyrefused.firewall.iptables_words import words
 from whyrefused.firewall.model import PROTOCOLS, Among, AnyOf, Field, Never, Open, Row, Test, Unreadable
 from whyrefused.firewall.ranges import address_range, either, tidy, without
@@ -91,9 +92,11 @@ def _test(  # noqa: PLR0913, PLR0917 - the question, and how deep it is nested
     protocols = "port" in kinds and not found.kind.startswith("bitmap:")
     rows = tuple(_row(fields, element, protocols=protocols) for element, _ in found.elements)
     exact = frozenset(_ports(fields, rows))
+    kept = build.by_port(fields, rows)
     return Among(
-        fields=(*fields, Field.PROTOCOL) if protocols else fields, rows=rows, text=text, named=name, exact=exact
-    )
+        fields=(*fields, Field.PROTOCOL) if protocols else fields, rows=rows, text=text, named=name, exact=exact,
+        by_port=kept.rows, others=kept.others,
+    )  # fmt: skip
 
 
 def _ports(fields: Sequence[Field], rows: Sequence[Row]) -> Iterator[int]:

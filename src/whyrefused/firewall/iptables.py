@@ -91,7 +91,9 @@ class _Table:
         for chain, line, counter in self.lines:
             self.rules[chain].append(self._rule(line, counter))
         chains = {name: self._chain(name, order) for order, name in enumerate(self.rules)}
-        return Table(tool=self.tool, family="ip" if self.version == 4 else "ip6", name=self.name, chains=chains)  # noqa: PLR2004 - IP version
+        family = "ip" if self.version == 4 else "ip6"  # noqa: PLR2004 - IP version
+        sets = {name: each.elements for name, each in (self.sets or {}).items()}
+        return Table(tool=self.tool, family=family, name=self.name, chains=chains, sets=sets)
 
     def _chain(self, name: str, order: int) -> Chain:
         policy = self.policies[name]
@@ -129,7 +131,8 @@ def joined(listed: Table, saved: Table) -> Table:
         chains[name] = _twin(chain, twin) if twin and len(twin.rules) == len(chain.rules) else chain
     mine = [name for name in chains if name in saved.chains]
     tool = saved.tool if mine else listed.tool
-    return Table(tool=tool, family=listed.family, name=listed.name, chains=chains)
+    sets = {**listed.sets, **saved.sets}
+    return Table(tool=tool, family=listed.family, name=listed.name, chains=chains, sets=sets)
 
 
 def _twin(listed: Chain, saved: Chain) -> Chain:

@@ -131,6 +131,14 @@ class Among:
     negated: bool = False
     named: str = ""  # the named set it looks in
     exact: frozenset[int] = frozenset()  # destination ports among the elements that stand there one by one
+    by_port: Mapping[int, tuple[Row, ...]] | None = None  # of many elements: those that a destination port may find
+    others: tuple[Row, ...] = ()  # and those that every port may find
+
+    def rows_at(self, port: tuple[int, int] | str | None) -> tuple[Row, ...]:
+        """Which elements can a packet with this destination port find, in their order?"""
+        if self.by_port is None or not isinstance(port, tuple) or port[0] != port[1]:
+            return self.rows
+        return self.by_port.get(port[0], self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +265,7 @@ class Table:
     family: str  # ip, ip6, inet, netdev
     name: str
     chains: Mapping[str, Chain] = field(default_factory=dict)
+    sets: Mapping[str, Any] = field(default_factory=dict)  # elements of named sets, as nft or ipset lists them
 
     def sees(self, version: int) -> bool:
         """Do packets of this IP version come here?"""

@@ -70,6 +70,7 @@ class _Sets:
     elements: dict[str, Json] = field(default_factory=dict)
     rows: dict[tuple[str, tuple[Field, ...]], tuple[Row, ...]] = field(default_factory=dict)
     exact: dict[tuple[str, tuple[Field, ...]], frozenset[int]] = field(default_factory=dict)
+    by_port: dict[tuple[str, tuple[Field, ...]], build.ByPort] = field(default_factory=dict)
 
 
 def parse(text: str) -> Parsed:
@@ -127,7 +128,8 @@ class _Listed:
                 read = [reader.rule(rule) for rule in rules]
                 grouped.setdefault((kin, table), {})[name] = _chain(base, read, order)
         for place, members in grouped.items():
-            self.found.tables[place] = Table(tool="nft", family=place[0], name=place[1], chains=members)
+            named = self.sets[place].elements
+            self.found.tables[place] = Table(tool="nft", family=place[0], name=place[1], chains=members, sets=named)
         return self.found
 
 
@@ -241,7 +243,12 @@ class _Reader:
     ) -> Among:
         name = _named(right)
         rows, exact = self._rows(fields, right, name)
+        sorted_ = self.sets.by_port.get((name, fields)) or build.by_port(fields, rows)
+        if name:
+            self.sets.by_port[name, fields] = sorted_
         return Among(
+            by_port=sorted_.rows if mask is None else None,
+            others=sorted_.others,
             fields=fields,
             rows=rows,
             text=item,
@@ -284,7 +291,12 @@ class _Reader:
             yield Action(kind="unknown", how=NOT_MODELLED, text=_text(item))
             return
         yield from (need for column in asked for need in column.needs if not self._given(need))
-        yield Verdicts(table=Among(fields=fields, rows=rows, text=item, mask=mask, named=name))
+        sorted_ = build.by_port(fields, rows) if mask is None else build.ByPort()
+        yield Verdicts(
+            table=Among(
+                fields=fields, rows=rows, text=item, mask=mask, named=name, by_port=sorted_.rows, others=sorted_.others
+            )
+        )
 
     def _mangle(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:  # noqa: ARG002 - one signature for all
         try:

@@ -11,10 +11,12 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Range = tuple[int, int]
 Ranges = tuple[Range, ...]
+NEAR = 8
+"""A set up to so many times as large as another is passed through together with it, not searched."""
 
 
 def tidy(ranges: Iterable[Range]) -> Ranges:
@@ -35,9 +37,13 @@ def _first(ranges: Ranges, number: int) -> int:
 
 
 def both(one: Ranges, other: Ranges) -> Ranges:
-    """Which numbers are in both sets? Logarithmic in the larger set."""
+    """Which numbers are in both sets? Logarithmic in the larger set where the other is much smaller, else linear."""
     if len(one) > len(other):
         one, other = other, one
+    if one == other:
+        return one
+    if len(one) * NEAR > len(other):
+        return _merged(one, other)
     out: list[Range] = []
     for low, high in one:
         at = _first(other, low)
@@ -47,28 +53,50 @@ def both(one: Ranges, other: Ranges) -> Ranges:
     return tuple(out)
 
 
+def _merged(one: Ranges, other: Ranges) -> Ranges:
+    out: list[Range] = []
+    at = 0
+    for low, high in one:
+        at = here = _next(other, low, at)
+        while here < len(other) and other[here][0] <= high:
+            out.append((max(low, other[here][0]), min(high, other[here][1])))
+            here += 1
+    return tuple(out)
+
+
 def without(one: Ranges, other: Ranges) -> Ranges:
     """Which numbers of the first set are not in the second?"""
     if not one or not other:
         return one
+    if one == other:
+        return ()
     start = _first(one, other[0][0])
     if start == len(one) or one[start][0] > other[-1][1]:
         return one
     out = list(one[:start])
-    for index in range(start, len(one)):
-        low, high = one[index]
-        at = _first(other, low)
-        if at == len(other):
-            out.extend(one[index:])
-            break
-        while at < len(other) and other[at][0] <= high:
-            if other[at][0] > low:
-                out.append((low, other[at][0] - 1))
-            low = other[at][1] + 1
-            at += 1
-        if low <= high:
-            out.append((low, high))
+    near, at = (len(one) - start) * NEAR > len(other), 0
+    for low, high in one[start:]:
+        at = _next(other, low, at) if near else _first(other, low)
+        out += _left(low, high, other, at)
     return tuple(out)
+
+
+def _next(ranges: Ranges, number: int, at: int) -> int:
+    """Which range, from this one on, is the first that does not end before the number?"""
+    while at < len(ranges) and ranges[at][1] < number:
+        at += 1
+    return at
+
+
+def _left(low: int, high: int, other: Ranges, at: int) -> Iterator[Range]:
+    """What is left of one range without those from `at` on?"""
+    while at < len(other) and other[at][0] <= high:
+        if other[at][0] > low:
+            yield low, other[at][0] - 1
+        low = other[at][1] + 1
+        at += 1
+    if low <= high:
+        yield low, high
 
 
 def either(one: Ranges, other: Ranges) -> Ranges:
@@ -98,9 +126,13 @@ def address_range(text: str) -> tuple[int, Range]:
     return network.version, (int(network.network_address), int(network.broadcast_address))
 
 
+def _dotted(number: int) -> str:
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
 def in_words(span: Range, version: int) -> str:
     """How is a range of addresses written: a CIDR where it is one, else FIRST-LAST?"""
-    kind = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address  # noqa: PLR2004 - IP version
+    kind = _dotted if version == 4 else ipaddress.IPv6Address  # noqa: PLR2004 - IP version
     low, high = span
     size = high - low + 1
     if size & (size - 1) == 0 and low % size == 0:

@@ -225,7 +225,7 @@ class Walk:
     def _lookup(self, place: _Place, op: Verdicts, flow: Flow, passed: list[Flow], returned: list[Flow]) -> list[Flow]:
         on: list[Flow] = []
         left = flow
-        for row in op.table.rows:
+        for row in op.table.rows_at(flow.state.values[Field.DPORT]):
             yes, maybe = row_split(op.table, row, left)
             if not yes and not maybe:
                 continue

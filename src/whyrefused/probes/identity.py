@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, whole
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -26,6 +26,8 @@ class Identity:
     os: str = ""  # ID= of os-release(5): debian, fedora, …
     visitor: str = ""  # the address that our SSH connection came from, as the host sees it
     reached: str = ""  # the host's own address that it came to
+    visitor_port: int = 0  # the ports of both ends; 0 where the evidence does not say
+    port: int = 0
 
 
 def fragment(_asked: tuple[str, ...]) -> str:
@@ -41,5 +43,8 @@ def parse(frame: Frame) -> Identity:
     lines = [*frame.text.split("\n"), "", "", "", "", ""]
     if not lines[0] or not lines[1].isdigit():
         raise Unreadable(f"uname -n; id -u: not understood: {frame.text[:80]!r}")
-    visitor, _, reached, _ = [*lines[4].split(), "", "", "", ""][:4]
-    return Identity(hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached)
+    visitor, theirs, reached, ours = [*lines[4].split(), "", "", "", ""][:4]
+    return Identity(
+        hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached,
+        visitor_port=whole(theirs) or 0, port=whole(ours) or 0,
+    )  # fmt: skip

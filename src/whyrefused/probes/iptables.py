@@ -17,13 +17,17 @@ SOURCE = "iptables-save; ip6tables-save"
 SECONDS = 10
 BYTES = 4194304
 SIDE_BY_SIDE = False
+AT_BOOT = "at boot"
+"""The name under which the units stand that load rules at boot, a word each."""
 
 HEAD = re.compile(r"== (\S+(?: save)?)")
+UNIT = re.compile(r"== at boot ([a-z0-9-]+)")
 TAIL = re.compile(r"== status (\d+)")
 
 # The legacy programs are asked only where the kernel has the old tables, for asking would load the module; ipset only
 # where a rule names a set, which is when the kernel has it. What a program says on stderr counts only if it failed:
-# iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule.
+# iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. Which units load
+# rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
 FRAGMENT = (
     'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$($S "$@" 2>&1 >&3); s=$?; } 3>&1; '
     '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; }; '
@@ -34,6 +38,8 @@ FRAGMENT = (
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
     'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
     'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '
+    "for u in nftables netfilter-persistent iptables ip6tables; do for w in /etc/systemd/system/*.wants/$u.service; "
+    'do [ ! -e "$w" ] || echo "== at boot $u"; done; done; '
     "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; echo '== end'"
 )
 
@@ -51,8 +57,10 @@ def parse(frame: Frame) -> Mapping[str, str]:
     saves: dict[str, str] = {}
     name, lines = "", list[str]()
     for line in text.split("\n"):
-        head, tail = HEAD.fullmatch(line), TAIL.fullmatch(line)
-        if tail:
+        head, tail, unit = HEAD.fullmatch(line), TAIL.fullmatch(line), UNIT.fullmatch(line)
+        if unit and not name:
+            saves[AT_BOOT] = f"{saves.get(AT_BOOT, '')} {unit[1]}".strip()
+        elif tail:
             if tail[1] != "0":
                 raise Unreadable(f"{name}: exit status {tail[1]} ({' '.join(lines[-1:])[:200]})")
             saves[name] = "\n".join(lines) + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from whyrefused import firewall
+from whyrefused.facts import remedy
 from whyrefused.firewall.author import of_chain, of_table
 from whyrefused.records import CouldNotLook
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
     from whyrefused.facts.nat.translation import Way
     from whyrefused.facts.verdicts import Verdict
-    from whyrefused.firewall import Step
+    from whyrefused.firewall import Hook, Step
     from whyrefused.plan.keys.forwards import ForwardItem
 
 MANAGED = {
@@ -88,6 +88,11 @@ def manager(step: Step) -> str:
 
 
 def _added(router: HostEvidence, item: ForwardItem, way: Way, to: str) -> tuple[str, ...]:
+    commands = _translated(router, item, way, to)
+    return (*commands, *remedy.lasting(router, commands))
+
+
+def _translated(router: HostEvidence, item: ForwardItem, way: Way, to: str) -> tuple[str, ...]:
     """Only what is for the router's own address: what passes through it on the same port stays as it is."""
     family = "ip6" if to.count(":") > 1 else "ip"
     target = f"[{item.target}]:{item.target_port}" if family == "ip6" else to
@@ -131,6 +136,6 @@ def _chain(host: HostEvidence, hook: str, family: str) -> str:
 
 def _let_through(router: HostEvidence, verdict: Verdict) -> tuple[str, ...]:
     trace = verdict.trace
-    hook: firewall.Hook = "forward" if trace.author in {"ufw", "firewalld"} and trace.redirected else verdict.hook
-    found = firewall.fix(trace, verdict.packet, router.rules, hook)
+    hook: Hook = "forward" if trace.author in {"ufw", "firewalld"} and trace.redirected else verdict.hook
+    found = remedy.of(router, verdict, hook)
     return found or (f"let it through on {router.name}, in the tool that manages the rule (nft list ruleset)",)
