@@ -56,8 +56,10 @@ class Layer:
 
 
 CONTAINERS = Layer(packages=("docker.io", "busybox-static", "fail2ban"), calls=("add_key", "keyctl", "bpf"))
-"""Programs that make rules of their own and are too big for every host: 260 MB. runc makes a session keyring, and guards
-devices with BPF where control groups are version 2."""
+"""Programs that make rules of their own and are too big for every host: 260 MB.
+
+runc makes a session keyring, and guards devices with BPF where control groups are version 2.
+"""
 
 
 def _build(layer: Path, lower: Path, packages: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from whyrefused.firewall.model import (
     PROTOCOLS,
     ROUTE_TYPES,
     STATES,
+    UNKNOWN_BECAUSE,
     Among,
     AnyOf,
     Field,
@@ -392,6 +393,10 @@ def _extension_header(options: list[str], text: str) -> Iterator[Test]:  # noqa:
     yield Never(text=text)
 
 
+def _statistic(options: list[str], text: str) -> Iterator[Test]:  # noqa: ARG001 - one signature for all
+    yield Open(text=text, why=UNKNOWN_BECAUSE[Field.CHANCE])
+
+
 def _count_only(options: list[str], text: str) -> Iterator[Test]:  # noqa: ARG001 - one signature for all
     return iter(())
 
@@ -407,5 +412,6 @@ WHOLE: dict[str, Callable[[list[str], str], Iterator[Test]]] = {
     "icmp6": _other_protocol,
     "icmpv6": _other_protocol,
     "nfacct": _count_only,
+    "statistic": _statistic,
     **dict.fromkeys(("rt", "frag", "hbh", "dst", "mh", "ah", "esp"), _extension_header),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from whyrefused.firewall.flow import ABSENT, Doubt, Flow, State, Value, changed
 from whyrefused.firewall.model import (
+    CHANCES,
     FLAGS,
     PROTOCOLS,
     ROUTE_TYPES,
@@ -121,6 +122,7 @@ class Journey:
         values[Field.ROUTE_BACK] = None if packet.route_back is None else (int(packet.route_back),) * 2
         values[Field.PACKET_TYPE] = (0, 0)
         values[Field.FRAGMENT] = (0, 0)
+        values[Field.CHANCE] = CHANCES
         return State(values=tuple(values))
 
     def _owned(self, values: list[Value]) -> None:

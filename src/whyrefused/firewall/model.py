@@ -48,6 +48,7 @@ class Field(IntEnum):
     ORIGINAL_DPORT = 22
     CGROUP = 23  # of version 2, as a path; "" for packets that no program of this host sent
     SAME_CGROUP = 24  # 1: it was made once and not anew since
+    CHANCE = 25  # what is drawn for each packet, of all CHANCES
 
 
 ADDRESSES = frozenset({Field.SOURCE, Field.DESTINATION, Field.ORIGINAL_DESTINATION})
@@ -55,6 +56,7 @@ INTERFACES = frozenset({Field.IIF, Field.OIF})
 NAMED = INTERFACES | {Field.CGROUP}
 """Fields that hold a name and not a number."""
 
+CHANCES = (0, (1 << 32) - 1)
 STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
 STATUSES = {"expected": 1, "seen-reply": 2, "assured": 4, "confirmed": 8, "snat": 16, "dnat": 32, "dying": 512}
 FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
@@ -82,6 +84,7 @@ UNKNOWN_BECAUSE = {
     Field.TYPE_OF_SOURCE: "whether the source is an address of this host is not known",
     Field.TYPE_OF_DESTINATION: "whether the destination is an address of this host is not known",
     Field.ROUTE_BACK: "the route back to the source is not known",
+    Field.CHANCE: "it is drawn at random",
 }
 """Why a test on a field cannot be answered when the packet does not say."""
 
