@@ -1,6 +1,6 @@
 """Who was reached? `answer.py PORT...`; a program that is sent to the host.
 
-It listens on TCP and UDP and tells everybody its own address and port, as it sees them: behind NAT not the ones dialled.
+It listens on TCP and UDP, and tells everybody its own address and port: behind NAT they are not the ones dialled.
 """
 
 import os
@@ -20,7 +20,7 @@ def plain(address: str) -> str:
 def take(server: socket.socket) -> None:
     """Answer one TCP connection."""
     with server.accept()[0] as end:
-        end.setblocking(True)
+        end.settimeout(None)
         address, port = end.getsockname()[:2]
         end.sendall(f"{plain(address)} {port}\n".encode())
 

@@ -27,7 +27,7 @@ class Dial:
         self.version = 6 if ":" in destination else 4
         family = socket.AF_INET6 if self.version == 6 else socket.AF_INET
         self.end = socket.socket(family, socket.SOCK_STREAM if protocol == TCP else socket.SOCK_DGRAM)
-        self.end.setblocking(False)
+        self.end.settimeout(0)
         self.end.bind((source, 0))
         self.key = (self.version, protocol, self.end.getsockname()[1])
         self.met, self.said, self.open = "", "", False
@@ -88,7 +88,7 @@ def listeners() -> dict:
     found = {}
     for version, family, protocol in ((4, socket.AF_INET, socket.IPPROTO_ICMP), (6, socket.AF_INET6, 58)):
         found[version] = socket.socket(family, socket.SOCK_RAW, protocol)
-        found[version].setblocking(False)
+        found[version].settimeout(0)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What is a case of `rulesets/`, and which connections does it ask for? Commands of a program, and what comes of them."""
+"""What is a case of `rulesets/`? Commands of a program, and what connections then meet."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _case(program: str, variant: str, told: Mapping[str, Any], each: Mapping[str
         run=f"variant={variant}\n{told.get('before', '')}\n{each['run']}",
         asks=tuple(_ask(told.get("usual", {}) | ask, variant) for ask in each["asks"]),
         places=told.get("places", {}) | each.get("places", {}),
-        kept="-".join(filter(None, (each["kept"], variant))) if "kept" in each else "",
+        kept=_of_variant(each.get("kept", ""), variant),
     )
 
 
@@ -112,11 +112,15 @@ def _ask(told: Mapping[str, Any], variant: str) -> Ask:
         destinations=_several(told["to"]),
         ports=tuple(map(int, _several(told["port"]))),
         protocols=_several(told.get("protocol", "tcp")),
-        end=told["is"][variant] if isinstance(told["is"], dict) else told["is"],
+        end=_of_variant(told["is"], variant),
         author=told.get("author"),
         untold=told.get("untold", ""),
         by=_several(told.get("by", [])),
     )
+
+
+def _of_variant(told: str | Mapping[str, str], variant: str) -> str:
+    return told if isinstance(told, str) else told.get(variant, "")
 
 
 def _several(told: object) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -57,8 +58,7 @@ class Network:
     @classmethod
     def of(cls, host: Host) -> Self:
         """What does this host say?"""
-        listed = json.loads(host.run("ip -j addr"))
-        routes = json.loads(host.run("ip -j route")), json.loads(host.run("ip -6 -j route"))
+        listed, routes = _json(host.inside, "addr"), (_json(host.inside, "route"), _json(host.inside, "-6", "route"))
         return cls(
             addresses=frozenset(_addresses(listed)),
             routes=tuple(
@@ -121,6 +121,18 @@ class Site:
         traffic.listen(host, ports)
         return box
 
+    def renames(self, box: Box) -> dict[str, str]:
+        """What stands in recordings for addresses that differ from run to run, by pattern?"""
+        number = self.lab.plan.number
+        return {
+            rf"{re.escape(box.host.address)}(?![\w.])": "198.18.1.20",
+            rf"{re.escape(box.host.address6)}(?![\w:])": "2001:db8:18:1::14",
+            rf"198\.18\.{number}\.": "198.18.1.",
+            rf"2001:db8:18:{number:x}::": "2001:db8:18:1::",
+            rf"10\.77\.{box.number}\.": "10.77.1.",
+            rf"fd77:{box.number}::": "fd77:1::",
+        }
+
     def _wire(self, box: Box) -> None:
         for end, last in ((self.behind, 1), (box.host, 2)):
             four, six = box.back(last)
@@ -151,6 +163,10 @@ def _told(addresses: Iterable[str], dev: str, owner: Host) -> Iterator[str]:
         yield f"ip neigh replace {address} lladdr {mac} dev {dev} nud permanent"
 
 
+def _json(inside: tuple[str, ...], *words: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads(run(*inside, "ip", "-j", *words).stdout)
+
+
 def _addresses(listed: Sequence[Mapping[str, Any]]) -> list[str]:
     """Which addresses does `ip -j addr` list, but those of one link only?"""
     return [one["local"] for link in listed for one in link.get("addr_info", ()) if one["scope"] != "link"]
@@ -166,9 +182,7 @@ class Stage:
         for name, shell in places.items():
             process = int(host.run(shell))
             self.inside[name] = (*host.inside, "nsenter", f"--net=/proc/{process}/ns/net", "--")
-        self.addresses = {
-            name: _addresses(json.loads(run(*inside, "ip", "-j", "addr").stdout)) for name, inside in self.inside.items()
-        }
+        self.addresses = {name: _addresses(_json(inside, "addr")) for name, inside in self.inside.items()}
         self.addresses |= {"behind": [*box.back(1)], "near": [*site.near.addresses, *site.near.addresses6]}
         self.addresses["box"].sort(key=lambda each: each not in (host.address, host.address6))
 

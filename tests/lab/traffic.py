@@ -58,7 +58,8 @@ def listen(host: Host, ports: Iterable[int]) -> None:
     """Let a host answer on these ports, with TCP and UDP; sshd would be in the way."""
     host.write("/root/answer.py", ANSWER)
     words = " ".join(map(str, sorted(ports)))
-    host.run(f"systemctl -q stop ssh; systemd-run -q --service-type=notify --unit=answer {PYTHON} /root/answer.py {words}")
+    start = f"systemd-run -q --service-type=notify --unit=answer {PYTHON} /root/answer.py {words}"
+    host.run(f"systemctl -q stop ssh; {start}")
 
 
 def meet(places: Mapping[str, tuple[str, ...]], dials: Sequence[Dial]) -> dict[Dial, Met]:

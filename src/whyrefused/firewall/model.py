@@ -320,7 +320,7 @@ class Trace:
     steps: tuple[Step, ...] = ()
     names_port: bool = False  # the deciding rule, or a jump that led to it, names this very port
     author: str = ""  # who wrote the deciding rule: ufw, firewalld, docker, fail2ban, …, by hand; empty without a rule
-    redirected: str = ""  # ADDRESS:PORT that NAT makes of the destination; `:PORT` on this host
+    redirected: str = ""  # ADDRESS:PORT that NAT makes of the destination; `:PORT` on this host; several with ` or `
     port: int | None = None  # the destination port that the deciding rule saw, after NAT
     readings: tuple[Verdict, ...] = ()  # for cannot-tell: every verdict that is possible
     quiet: Verdict | None = None  # the verdict while no limit is exceeded
