@@ -123,12 +123,12 @@ class Site:
 
     def renames(self, box: Box) -> dict[str, str]:
         """What stands in recordings for addresses that differ from run to run, by pattern?"""
-        number = self.lab.plan.number
+        plan = self.lab.plan
         return {
             rf"{re.escape(box.host.address)}(?![\w.])": "198.18.1.20",
             rf"{re.escape(box.host.address6)}(?![\w:])": "2001:db8:18:1::14",
-            rf"198\.18\.{number}\.": "198.18.1.",
-            rf"2001:db8:18:{number:x}::": "2001:db8:18:1::",
+            re.escape(str(plan.v4.network_address).removesuffix("0")): "198.18.1.",
+            re.escape(str(plan.v6.network_address)): "2001:db8:18:1::",
             rf"10\.77\.{box.number}\.": "10.77.1.",
             rf"fd77:{box.number}::": "fd77:1::",
         }

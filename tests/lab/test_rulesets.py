@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ class Theatre:
 
     def __init__(self, lab: Lab, cases: Iterable[str]) -> None:
         self.pool = ThreadPoolExecutor(len(PROGRAMS))
+        self.over = threading.Event()
         self.site = Site(lab, {port for program in PROGRAMS.values() for port in program.ports})
         self.played: dict[str, Future[list[Tried]]] = {case: Future() for case in cases}
         for name in PROGRAMS:
@@ -64,7 +66,7 @@ class Theatre:
 
     def _season(self, name: str) -> None:
         program = PROGRAMS[name]
-        chosen = [case for case in program.cases if str(case) in self.played]
+        chosen = (case for case in program.cases if str(case) in self.played and not self.over.is_set())
         box: Box | None = None
         for case in chosen:
             future = self.played[str(case)]
@@ -89,13 +91,14 @@ class Theatre:
             # A machine under load may answer late; a wrong verdict stays wrong.
             silent = [dial for dial in asked if met[dial].end == "drop" != traces[dial].verdict]
             met |= traffic.meet(stage.inside, silent) if silent else {}
-        if case.kept and os.environ.get("WHYREFUSED_RECORD"):
-            judged = [(*stage.question(dial), traces[dial]) for dial in asked]
-            keep.keep(case.kept, texts, judged, self.site.renames(box))
-        return [
+        tried = [
             Tried(dial=dial, ask=ask, met=met[dial], trace=traces[dial], answerers=_answerers(stage, dial, ask, traces))
             for dial, ask in asked.items()
         ]
+        if case.kept and os.environ.get("WHYREFUSED_RECORD") and all(map(agrees, tried)):
+            judged = [(*stage.question(dial), traces[dial]) for dial in asked]
+            keep.keep(case.kept, texts, judged, self.site.renames(box))
+        return tried
 
 
 def _answerers(stage: Stage, dial: Dial, ask: Ask, traces: dict[Dial, Trace]) -> frozenset[str]:
@@ -115,6 +118,7 @@ def theatre(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Theatre]:
     called = [item.callspec for item in request.session.items if isinstance(item, pytest.Function) and has_case(item)]
     made = Theatre(lab, {str(spec.params["tried"]) for spec in called})
     yield made
+    made.over.set()
     made.pool.shutdown(cancel_futures=True)
 
 
