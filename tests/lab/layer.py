@@ -15,6 +15,7 @@ from . import image, paths
 from .process import LabError, run
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 # As in image.sh: no service may start, and nothing that differs between hosts may stay. The units start when a test
@@ -63,26 +64,29 @@ runc makes a session keyring, and guards devices with BPF where control groups a
 
 
 def _build(layer: Path, lower: Path, packages: tuple[str, ...]) -> None:
-    part, work, root = (layer.with_name(f"{layer.name}.{end}") for end in ("part", "work", "root"))
-    for folder in (part, work, root):
+    folders = part, work, root = tuple(layer.with_name(f"{layer.name}.{end}") for end in ("part", "work", "root"))
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     run("mount", "-t", "overlay", "overlay", str(root), "-o", f"lowerdir={lower},upperdir={part},workdir={work}")
     try:
-        origin = image.source()
-        signed = f"[signed-by={origin.keyring}] " if origin.keyring else ""
-        (root / "etc/apt/layer.list").write_text(
-            f"deb {signed}{origin.mirror} {origin.suite} {' '.join(origin.components)}\n"
-        )
-        shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
-        done = run("chroot", str(root), "/bin/sh", "-s", *packages, stdin=INSTALL, check=False,
-                   timeout=image.BUILD_SECONDS)  # fmt: skip
+        done = _install(root, packages)
     finally:
         run("umount", str(root))
+    if not done.returncode:
+        os.sync()
+        part.rename(layer)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-5:])
         raise LabError(f"{' '.join(packages)} cannot be installed over the lab's image:\n{tail}")
-    os.sync()
-    part.rename(layer)
-    shutil.rmtree(work)
-    root.rmdir()
+
+
+def _install(root: Path, packages: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    origin = image.source()
+    signed = f"[signed-by={origin.keyring}] " if origin.keyring else ""
+    parts = " ".join(origin.components)
+    (root / "etc/apt/layer.list").write_text(f"deb {signed}{origin.mirror} {origin.suite} {parts}\n")
+    shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+    return run("chroot", str(root), "/bin/sh", "-s", *packages, stdin=INSTALL, check=False, timeout=image.BUILD_SECONDS)
