@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from .layer import Layer
     from .place import Symptom
 
 BOOTERS = 8
@@ -87,15 +88,19 @@ class Lab:
             teardown.forget(self.name)
             inotify.fit(_booted())
 
-    def boot(self, *names: str, addresses: int = 1) -> tuple[Host, ...]:
-        """Which hosts are these, booted side by side, each with so many addresses? They answer over SSH."""
-        lower = image.ready()
+    def boot(self, *names: str, addresses: int = 1, layer: Layer | None = None) -> tuple[Host, ...]:
+        """Which hosts are these, booted side by side, each with so many addresses? They answer over SSH.
+
+        The packages of a `layer` are installed over the image, once for all hosts that ask for the same.
+        """
+        lower = layer.ready() if layer else (image.ready(),)
+        calls = layer.calls if layer else ()
         with self._lock:
             folders = self._reserve(names, addresses)
             with paths.locked("labs"):
                 inotify.fit(_booted())
         with ThreadPoolExecutor(BOOTERS) as pool:
-            for booting in [pool.submit(self._boot, folder, lower) for folder in folders]:
+            for booting in [pool.submit(self._boot, folder, lower, calls) for folder in folders]:
                 booting.result()
         with self._lock:
             self.hosts |= {folder.name: self._host(folder) for folder in folders}
@@ -175,12 +180,12 @@ class Lab:
             folders.append(folder)
         return folders
 
-    def _boot(self, folder: Path, lower: Path) -> None:
+    def _boot(self, folder: Path, lower: tuple[Path, ...], calls: tuple[str, ...]) -> None:
         record = HostRecord.load(folder)
         public = self.key.with_suffix(".pub").read_text()
         record = record.keyed(machine.lay(self.name, record.name, folder, lower, public))
         network.attach(self.name, self.plan, record.name, record.number, record.addresses)
-        record.led_by(machine.boot(self.name, record.name, folder)).save(folder)
+        record.led_by(machine.boot(self.name, record.name, folder, calls)).save(folder)
 
     def _host(self, folder: Path) -> Host:
         return Host(self.name, self.plan, folder, self._write_ssh_files)

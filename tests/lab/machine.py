@@ -16,7 +16,7 @@ from .process import LabError, children, is_init, run
 from .record import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 BOOT_SECONDS = 90
@@ -27,12 +27,13 @@ KEYS = {"root": (0, "root"), "auditor": (1000, "home/auditor"), "deployer": (100
 ENTER = 'pid=$1; shift; while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; echo $$ >"$pid"; exec "$@"'
 
 
-def lay(lab: str, name: str, folder: Path, image: Path, key: str) -> str:
-    """Lay the host's root over the image, write what is its own, and answer its public host key."""
+def lay(lab: str, name: str, folder: Path, image: Sequence[Path], key: str) -> str:
+    """Lay the host's root over the folders of the image, write what is its own, and answer its public host key."""
     for part in ("upper", "work", "root"):
         (folder / part).mkdir(parents=True)
     # volatile (overlayfs.rst): no sync, since nothing of a host outlives it.
-    layers = f"lowerdir={image},upperdir={folder}/upper,workdir={folder}/work,volatile"
+    lower = ":".join(map(str, image))
+    layers = f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work,volatile"
     run("mount", "-t", "overlay", owned(lab, name), str(folder / "root"), "-o", layers)
     etc = folder / "root/etc"
     (etc / "hostname").write_text(f"{name}\n")
@@ -58,8 +59,11 @@ def _let_in(root: Path, key: str) -> None:
             os.chown(path, number, number)
 
 
-def boot(lab: str, name: str, folder: Path) -> Process:
-    """Boot the host and answer its PID 1, once its systemd has started all that it starts at boot."""
+def boot(lab: str, name: str, folder: Path, calls: Sequence[str] = ()) -> Process:
+    """Boot the host and answer its PID 1, once its systemd has started all that it starts at boot.
+
+    `calls` are system calls that it may make beside those that nspawn allows anyway.
+    """
     with _word(folder / "notify") as word:
         argv = (
             *("setsid", "--fork", "sh", "-c", ENTER, "sh", str(folder / "pid")),
@@ -69,6 +73,7 @@ def boot(lab: str, name: str, folder: Path) -> Process:
             f"--machine={owned(lab, name)}",
             *("--register=no", "--keep-unit", "--resolv-conf=off", "--notify-ready=yes", "--link-journal=no"),
             *(f"--network-namespace-path=/run/netns/{owned(lab, name)}", "--capability=CAP_NET_ADMIN,CAP_NET_RAW"),
+            *((f"--system-call-filter={' '.join(calls)}",) if calls else ()),
         )
         environment = {
             "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin",

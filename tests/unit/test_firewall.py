@@ -1,6 +1,7 @@
 """Real rulesets, as their programs made and their commands printed them, and what they do with a connection.
 
 A folder in data/firewall/ is a host: what its commands print, and `cases.yml`. A story more is a few lines more there.
+`recorded.yml` is of tests/lab/test_rulesets.py: cases in which the host's kernel did the same.
 """
 
 from __future__ import annotations
@@ -25,13 +26,22 @@ def host(name: str) -> Ruleset:
     return load(files.get("nft.json"), {key: text for key, text in files.items() if key.endswith("save")})
 
 
+def listed(name: str) -> list[dict[str, Any]]:
+    """List the cases of a host."""
+    found: list[dict[str, Any]] = []
+    for path in sorted((DATA / name).glob("*.yml")):
+        told = yaml.safe_load(path.read_text())
+        found += told if isinstance(told, list) else [told["usual"] | case for case in told["cases"]]
+    return found
+
+
 def cases() -> list[Any]:
     """List every case of every host."""
-    found = []
-    for name in HOSTS:
-        for number, case in enumerate(yaml.safe_load((DATA / name / "cases.yml").read_text())):
-            found.append(pytest.param(name, case, id=f"{name}-{number}-{case['from']}-{case['port']}"))
-    return found
+    return [
+        pytest.param(name, case, id=f"{name}-{number}-{case['from']}-{case['port']}")
+        for name in HOSTS
+        for number, case in enumerate(listed(name))
+    ]
 
 
 def packet(case: dict[str, Any]) -> Packet:
@@ -72,6 +82,6 @@ def test_verdict(name: str, case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", HOSTS)
 def test_every_verdict_is_in_a_case(name: str) -> None:
     """Each host has a case that is let in and one that is not."""
-    verdicts = {case["verdict"] for case in yaml.safe_load((DATA / name / "cases.yml").read_text())}
+    verdicts = {case["verdict"] for case in listed(name)}
     assert "accept" in verdicts
     assert verdicts & {"reject", "drop"}

@@ -448,3 +448,45 @@ def test_what_lets_it_out() -> None:
     only = load(None, {"iptables-save": save("OUTPUT -p tcp -m tcp --dport 80 -m owner --uid-owner 33 -j DROP")})
     gone = fix(judge(only, OUT, hook="output"), OUT, only, hook="output")
     assert gone == ("iptables -D OUTPUT -p tcp -m tcp --dport 80 -m owner --uid-owner 33 -j DROP",)
+
+
+def drawn(mod: int, *elements: list[Any], offset: int = 0, mode: str = "random") -> Trace:
+    """Judge a rule that draws a verdict from a map."""
+    key = {"numgen": {"mode": mode, "mod": mod, "offset": offset}}
+    return judge(load(listing(*nft([{"vmap": {"key": key, "data": {"set": list(elements)}}}])), {}), PACKET)
+
+
+ACCEPT, DROP = {"accept": None}, {"drop": None}
+
+
+@pytest.mark.parametrize("mode", ["random", "inc"])
+def test_a_draw_in_which_all_win(mode: str) -> None:
+    """Where every number leads to the same end, the draw does not matter."""
+    assert drawn(3, [0, DROP], [{"range": [1, 2]}, DROP], mode=mode).verdict == "drop"
+    assert drawn(2, [5, DROP], [6, DROP], offset=5, mode=mode).verdict == "drop"
+
+
+def test_a_draw_in_which_some_lose() -> None:
+    """Where numbers lead to different ends nobody can tell, and both are named."""
+    trace = drawn(2, [0, ACCEPT], [1, DROP])
+    assert (trace.verdict, trace.readings) == ("cannot-tell", ("accept", "drop"))
+    assert "numgen random mod 2" in trace.why
+    assert "drawn at random" in trace.why
+
+
+def test_a_draw_with_blanks() -> None:
+    """A number without an element passes the rule: the map alone decides nothing."""
+    assert drawn(3, [0, DROP], [1, DROP]).verdict == "cannot-tell"
+    assert drawn(3, [0, DROP], [1, DROP], [1, DROP]).verdict == "cannot-tell"
+
+
+def test_a_balancer_of_iptables_names_every_destination() -> None:
+    """Both halves of `-m statistic` are told, and a rule after them is not reached."""
+    text = save(
+        "PREROUTING -p tcp -m statistic --mode random --probability 0.5 -j DNAT --to-destination 198.51.100.1:81",
+        "PREROUTING -p tcp -j DNAT --to-destination 198.51.100.1:82",
+        "PREROUTING -p tcp -j DNAT --to-destination 198.51.100.1:83",
+        table="nat",
+    )
+    trace = ask(text, replace(PACKET, interface="eth0", addresses=frozenset({"198.51.100.1"})))
+    assert (trace.verdict, trace.redirected) == ("accept", "198.51.100.1:81 or 198.51.100.1:82")

@@ -43,10 +43,22 @@ CHAINS = (
     (re.compile(r"ISTIO_.*"), "istio"),
     (re.compile(r"sshguard"), "sshguard"),
     (
-        re.compile(r"(INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING)_(direct|ZONES.*)|(IN|FWD[IO])_.+|FWDI?_.+"),
+        re.compile(
+            r"(INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING)_(direct|ZONES.*|POLICIES_(pre|post))|(IN|FWD[IO])_.+|FWDI?_.+"
+            r"|(OUT|PRE|POST)_.+_(pre|log|deny|allow|post)"
+        ),
         "firewalld",
     ),
 )
+
+
+FIREWALLD_BASE = re.compile(
+    r"-A (INPUT|FORWARD) (-i lo -j ACCEPT|-m conntrack --ctstate (RELATED,ESTABLISHED,DNAT -j ACCEPT|INVALID -j DROP)"
+    r"|-j REJECT --reject-with icmp6?-(host|adm)-prohibited)"
+)
+"""What firewalld puts around its own chains where its backend is iptables."""
+DOCKER_BRIDGE = re.compile(r"-[io] (docker0|br-[0-9a-f]{12})\b")
+"""Docker names the bridges of its networks so, and has rules for them in chains of others."""
 
 
 def of_table(name: str) -> str:
@@ -63,7 +75,16 @@ def of_chain(name: str) -> str:
 
 def of(table: Table, chain: Chain, text: str = "") -> str:
     """Who wrote a rule of this chain?"""
-    return of_table(table.name) or of_chain(chain.name) or _of_text(text) or BY_HAND
+    return of_table(table.name) or of_chain(chain.name) or _of_text(text) or _of_base(chain, text) or BY_HAND
+
+
+def _of_base(chain: Chain, text: str) -> str:
+    """Which program puts such a rule among those that jump to its own chains?"""
+    if not chain.hook:
+        return ""
+    if FIREWALLD_BASE.fullmatch(text) and "firewalld" in map(of_chain, _targets(chain)):
+        return "firewalld"
+    return "docker" if DOCKER_BRIDGE.search(text) else ""
 
 
 def _of_text(text: str) -> str:

@@ -15,6 +15,7 @@ from whyrefused.firewall.model import (
     PROTOCOLS,
     ROUTE_TYPES,
     STATES,
+    UNKNOWN_BECAUSE,
     Among,
     AnyOf,
     Field,
@@ -406,6 +407,10 @@ def _extension_header(options: list[str], text: str) -> Iterator[Test]:  # noqa:
     yield Never(text=text)
 
 
+def _statistic(options: list[str], text: str) -> Iterator[Test]:  # noqa: ARG001 - one signature for all
+    yield Open(text=text, why=UNKNOWN_BECAUSE[Field.CHANCE])
+
+
 def _count_only(options: list[str], text: str) -> Iterator[Test]:  # noqa: ARG001 - one signature for all
     return iter(())
 
@@ -418,5 +423,6 @@ WHOLE: dict[str, Callable[[list[str], str], Iterator[Test]]] = {
     "quota": _quota,
     "rpfilter": _reverse_path,
     "nfacct": _count_only,
+    "statistic": _statistic,
     **dict.fromkeys(("rt", "frag", "hbh", "dst", "mh", "ah", "esp"), _extension_header),
 }

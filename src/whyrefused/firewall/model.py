@@ -54,6 +54,7 @@ class Field(IntEnum):
     ICMP_CODE = 28
     ICMPV6_TYPE = 29
     ICMPV6_CODE = 30
+    CHANCE = 31  # what is drawn for each packet, of all CHANCES
 
 
 ADDRESSES = frozenset({Field.SOURCE, Field.DESTINATION, Field.ORIGINAL_SOURCE, Field.ORIGINAL_DESTINATION})
@@ -61,6 +62,7 @@ INTERFACES = frozenset({Field.IIF, Field.OIF})
 NAMED = INTERFACES | {Field.CGROUP}
 """Fields that hold a name and not a number."""
 
+CHANCES = (0, (1 << 32) - 1)
 STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
 STATUSES = {"expected": 1, "seen-reply": 2, "assured": 4, "confirmed": 8, "snat": 16, "dnat": 32, "dying": 512}
 FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
@@ -104,6 +106,7 @@ UNKNOWN_BECAUSE = {
     Field.TYPE_OF_SOURCE: "whether the source is an address of this host is not known",
     Field.TYPE_OF_DESTINATION: "whether the destination is an address of this host is not known",
     Field.ROUTE_BACK: "the route back to the source is not known",
+    Field.CHANCE: "it is drawn at random",
 }
 """Why a test on a field cannot be answered when the packet does not say."""
 
@@ -350,7 +353,7 @@ class Trace:
     steps: tuple[Step, ...] = ()
     names_port: bool = False  # the deciding rule, or a jump that led to it, names this very port
     author: str = ""  # who wrote the deciding rule: ufw, firewalld, docker, fail2ban, …, by hand; empty without a rule
-    redirected: str = ""  # ADDRESS:PORT that NAT makes of the destination; `:PORT` on this host
+    redirected: str = ""  # ADDRESS:PORT that NAT makes of the destination; `:PORT` on this host; several with ` or `
     port: int | None = None  # the destination port that the deciding rule saw, after NAT
     readings: tuple[Verdict, ...] = ()  # for cannot-tell: every verdict that is possible
     quiet: Verdict | None = None  # the verdict while no limit is exceeded

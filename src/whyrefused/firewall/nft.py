@@ -35,6 +35,7 @@ from whyrefused.firewall.nft_values import (
     alike,
     cells,
     columns,
+    draws,
     family,
     impossible,
     number,
@@ -277,9 +278,13 @@ class _Reader:
 
     def _map(self, key: Json, data: Json, item: Json, read: Any) -> Iterator[Op]:  # noqa: ANN401 - a function
         try:
-            asked = columns(key)
             name = _named(data)
             elements = self.sets.elements[name] if name else data["set"]
+            if drawn := draws(key, elements):
+                rows = tuple(Row(cells=(cell,), data=read(each)) for cell, each in drawn)
+                yield Verdicts(table=Among(fields=(Field.CHANCE,), rows=rows, text=item))
+                return
+            asked = columns(key)
             fields = tuple(column.field for column in asked)
             mask = asked[0].mask
             pairs = sorted(elements, key=_is_rest)

@@ -13,6 +13,7 @@ from typing import Any
 from whyrefused.firewall.build import one_of
 from whyrefused.firewall.model import (
     ADDRESSES,
+    CHANCES,
     FLAGS,
     ICMP_CODES,
     ICMP_TYPES,
@@ -281,6 +282,32 @@ def prefix(field: Field, value: dict[str, Json]) -> tuple[int, int]:
     except ValueError as error:
         raise Unmodelled from error
     return int(network.network_address), int(network.broadcast_address)
+
+
+def draws(key: Json, elements: Json) -> tuple[tuple[Ranges, Json], ...]:
+    """Which chances has each element of a map that a generated number chooses from? None where the key is another.
+
+    One after the other, as `inc` has it, is as unforeseen as `random`.
+    """
+    drawn = key.get("numgen") if isinstance(key, dict) else None
+    if not isinstance(drawn, dict):
+        return ()
+    most, first = number(Field.CHANCE, drawn.get("mod")), number(Field.CHANCE, drawn.get("offset", 0))
+    spans = [_drawn(element[0]) for element in elements]
+    if most < 1 or sum(high - low + 1 for low, high in spans) != most or tidy(spans) != ((first, first + most - 1),):
+        raise Unmodelled  # some numbers have no element
+    share = (CHANCES[1] + 1) // most
+    found = [((low - first) * share, (high - first + 1) * share - 1) for low, high in spans]
+    # What the others did not take is the last one's for sure.
+    found[-1] = CHANCES
+    return tuple(((span,), element[1]) for span, element in zip(found, elements, strict=True))
+
+
+def _drawn(value: Json) -> tuple[int, int]:
+    (found,) = cell(Field.CHANCE, value)
+    if isinstance(found, str):
+        raise Unmodelled
+    return found
 
 
 def cells(fields: tuple[Field, ...], value: Json) -> tuple[Cell, ...]:

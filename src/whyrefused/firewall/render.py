@@ -122,6 +122,9 @@ def _expression(value: Any, style: Style = "") -> str:  # noqa: ANN401, C901, PL
     if key == "fib" and isinstance(inner, dict):
         flags = inner.get("flags")
         return f"fib {' . '.join(flags) if isinstance(flags, list) else flags} {inner.get('result')}"
+    if key == "numgen" and isinstance(inner, dict):
+        shift = f" offset {inner['offset']}" if inner.get("offset") else ""
+        return f"numgen {inner.get('mode')} mod {inner.get('mod')}{shift}"
     if key == "prefix" and isinstance(inner, dict):
         return f"{_expression(inner.get('addr'))}/{inner.get('len')}"
     if key == "elem" and isinstance(inner, dict):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from whyrefused.firewall.flow import ABSENT, State, Value
-from whyrefused.firewall.model import FLAGS, PROTOCOLS, ROUTE_TYPES, STATES, STATUSES, Field, Packet
+from whyrefused.firewall.model import CHANCES, FLAGS, PROTOCOLS, ROUTE_TYPES, STATES, STATUSES, Field, Packet
 from whyrefused.firewall.ranges import Range, address_range
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def fresh(known: dict[Field, Value]) -> State:
         values[field] = ABSENT
     values[Field.STATE] = (STATES["invalid"],) * 2
     values[Field.PACKET_TYPE] = values[Field.FRAGMENT] = (0, 0)
+    values[Field.CHANCE] = CHANCES
     for field, value in known.items():
         values[field] = value
     return State(values=tuple(values))

@@ -147,7 +147,6 @@ def trace_of(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
         why = f"cannot tell: {ruleset.unseen[0]}"
         verdicts |= {"reject", "drop"}
     steps = _steps(first)
-    state = first.flow.state
     port = first.flow.lows[Field.DPORT]
     refused = first.action.kind in ("reject", "drop")
     return Trace(
@@ -159,11 +158,17 @@ def trace_of(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
         steps=steps,
         names_port=_names_port(first.visits, refused=refused),
         author=author(_deciding(first.visits, refused=refused)),
-        redirected=state.rewritten,
+        redirected=_redirected(readings),
         port=port if port == first.flow.highs[Field.DPORT] else None,
         readings=tuple(sorted(verdicts - {"cannot-tell"})) if why else (),
         quiet=None if why else verdict_of(first),
     )
+
+
+def _redirected(readings: list[Outcome]) -> str:
+    """Where does NAT send it? A balancer draws one of several destinations."""
+    told = {outcome.flow.state.rewritten for outcome in readings}
+    return readings[0].flow.state.rewritten if "" in told else " or ".join(sorted(told))
 
 
 def _why(readings: list[Outcome]) -> str:
