@@ -4,8 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements.lock
+CASES ?= 2000
+SEED ?= 1
 
-.PHONY: audit test lint unit lab lab-down bench accuracy docs lock clean
+.PHONY: audit test lint unit lab lab-down oracle bench accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
@@ -20,7 +22,7 @@ lint: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit tests/scenarios -p no:cacheprovider -rs -n 2
-	$(BIN)/pytest tests/hostile tests/browser tests/lab tests/bench -p no:cacheprovider -rs -n 3 --dist loadfile
+	$(BIN)/pytest tests/hostile tests/browser tests/lab tests/oracle tests/bench -p no:cacheprovider -rs -n 3 --dist loadfile
 
 lab: $(STAMP) ## boot a small fleet of real hosts with faults in it, and audit it over SSH (root)
 	$(BIN)/python tests/lab up
@@ -28,6 +30,9 @@ lab: $(STAMP) ## boot a small fleet of real hosts with faults in it, and audit i
 
 lab-down: $(STAMP) ## remove all of it
 	$(BIN)/python tests/lab down
+
+oracle: $(STAMP) ## ask the kernel about CASES random connections, from SEED on: are the firewall verdicts right? (root)
+	CASES=$(CASES) SEED=$(SEED) $(BIN)/python tests/oracle
 
 bench: $(STAMP) ## the figures of docs/performance.md (root)
 	WHYREFUSED_BENCH=1 $(BIN)/pytest tests/bench -p no:cacheprovider -s

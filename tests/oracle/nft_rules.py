@@ -452,13 +452,15 @@ def leading(draw: Draw, version: int, named: str) -> str:
     server = pick(draw, SERVERS[version])
     written = server if version == 4 else f"[{server}]"
     port, other = pick(draw, PORTS), pick(draw, PORTS)
+    one, two = SERVERS[version]
     return pick(draw, (
         f"tcp dport {port} redirect to :{other}", f"tcp dport {port} redirect to :{other}",
         f"tcp dport {port} dnat {named} to {written}:{other}",
         f"tcp dport {port} dnat {named} to {server}",
-        f"tcp dport {port} dnat {named} to {'-'.join(SERVERS[version])}",
+        f"tcp dport {port} dnat {named} to numgen random mod 2 map {{ 0 : {one}, 1 : {two} }}",
+        f"tcp dport {port} dnat {named} to {one}-{two}",
         f"meta l4proto {{ tcp, udp }} th dport {port} dnat {named} to {written}:{other}",
-        f"dnat {named} to tcp dport map {{ 80 : {SERVERS[version][0]}, 81 : {SERVERS[version][1]} }}",
-        f"dnat {named} to tcp dport map {{ 80 : {SERVERS[version][0]} . 8080, 81 : {SERVERS[version][1]} . 82 }}",
+        f"dnat {named} to tcp dport map {{ 80 : {one}, 81 : {two} }}",
+        f"dnat {named} to tcp dport map {{ 80 : {one} . 8080, 81 : {two} . 82 }}",
         "redirect to :tcp dport map { 80 : 8080, 82 : 81 }", f"udp dport {port} redirect to :{other}",
     ))  # fmt: skip
