@@ -109,6 +109,8 @@ def sentence(ended: Sequence[Answered], login: str) -> str:
 
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/accuracy.md"
+ORACLE = "## Firewall verdicts against the kernel"
+"""From here on the page is of `make oracle`, and stays."""
 HEAD = """\
 <!-- Made by `make accuracy`. -->
 # How often the cause is right
@@ -129,7 +131,8 @@ def write(ended: Sequence[Answered]) -> None:
         f"| {one.scenario.name} | {one.scenario.about} | " + " | ".join(_named(one, login) for login in LOGINS) + " |"
         for one in sorted(ended, key=lambda one: (one.scenario.group, one.scenario.name))
     ]
-    PAGE.write_text("\n".join(parts) + "\n")
+    _, mark, kept = PAGE.read_text().partition(ORACLE)
+    PAGE.write_text("\n".join(parts) + "\n" + (f"\n{mark}{kept}" if mark else ""))
 
 
 def _named(one: Answered, login: str) -> str:
