@@ -11,7 +11,7 @@ from whyrefused.firewall.journey import OTHER_ORDER, Journey, Outcome, doubted, 
 from whyrefused.firewall.model import Action, RoundTrip
 from whyrefused.firewall.ranges import address_range, in_words
 from whyrefused.firewall.start import own, start
-from whyrefused.firewall.verdict import cut, how_of, trace_of, verdict_of, version_of
+from whyrefused.firewall.verdict import cut, how_of, trace_of, verdict_of, version_of, why_of
 from whyrefused.firewall.walk import tied
 
 if TYPE_CHECKING:
@@ -147,9 +147,4 @@ def _outcomes(found: Iterable[Outcome]) -> list[Outcome]:
 def _why(readings: list[_Reading]) -> str:
     if any(one.known is None for one in readings):
         return "cannot tell whether the client knows what comes back: NAT gave an address that the rules do not name"
-    doubts = [one.flow.doubt for reading in readings for one in (reading.there, reading.back) if one and one.flow.doubt]
-    return (
-        f"cannot tell because of {doubts[0].why}"
-        if doubts
-        else "cannot tell: the rules can be read in more than one way"
-    )
+    return why_of([one for reading in readings for one in (reading.there, reading.back) if one])

@@ -142,7 +142,7 @@ def trace_of(readings: list[Outcome], ruleset: Ruleset, version: int) -> Trace:
     verdicts = {verdict_of(outcome) for outcome in readings}
     why = ""
     if len(verdicts) > 1 or "cannot-tell" in verdicts:
-        why = _why(readings)
+        why = why_of(readings)
     elif ruleset.unseen and "accept" in verdicts:
         why = f"cannot tell: {ruleset.unseen[0]}"
         verdicts |= {"reject", "drop"}
@@ -171,7 +171,7 @@ def _redirected(readings: list[Outcome]) -> str:
     return readings[0].flow.state.rewritten if "" in told else " or ".join(sorted(told))
 
 
-def _why(readings: list[Outcome]) -> str:
+def why_of(readings: list[Outcome]) -> str:
     """Which match keeps us from telling?"""
     for outcome in readings:
         if outcome.flow.doubt is not None:
