@@ -84,8 +84,8 @@ def knows(first: State, last: State, back: State) -> bool | None:
     if back.values[Field.PROTOCOL] == last.values[Field.PROTOCOL]:
         for at, was in ((Field.SOURCE, Field.DESTINATION), (Field.SPORT, Field.DPORT), (Field.DPORT, Field.SPORT)):
             here, asked = back.values[at], first.values[was]
-            foreign_ = at is Field.SOURCE and here is None and first.values[Field.TYPE_OF_DESTINATION] != LOCAL
-            other = True if foreign_ else False if here == asked else differ(asked, here)
+            elsewhere = at is Field.SOURCE and here is None and first.values[Field.TYPE_OF_DESTINATION] != LOCAL
+            other = True if elsewhere else False if here == asked else differ(asked, here)
             found.add(None if other is None else not other)
     return False if False in found else None if None in found else True
 
