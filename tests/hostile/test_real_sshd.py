@@ -6,6 +6,7 @@ import getpass
 import os
 import re
 import shutil
+import socket
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -116,19 +117,25 @@ def test_certificate_file(sshd: Sshd, known: Known, tmp_path: Path) -> None:
     assert say("x", sshd, key, known.settings) == b"x\n"
 
 
+def _listens(path: Path) -> bool:
+    """The socket is there a moment before somebody listens to it."""
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(str(path)) == 0
+
+
 @pytest.fixture
 def agent(user_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Start an agent of our own that holds the user's key."""
     if not shutil.which("ssh-agent"):
         pytest.skip("no ssh-agent on this machine")
-    socket = tmp_path / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    path = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     try:
-        while not socket.exists():
+        while not _listens(path):
             assert process.poll() is None
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         subprocess.run(["ssh-add", "-q", user_key], check=True, capture_output=True)
-        yield socket
+        yield path
     finally:
         process.terminate()
         process.wait(10)

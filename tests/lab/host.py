@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from . import network, place, sshd
-from .process import LabError, run
+from .process import PATIENCE, LabError, run
 from .record import HostRecord
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Host:
         # nsenter(1): mount, UTS, IPC, network, process and cgroup namespaces.
         return ("nsenter", "--target", str(leader.pid), "-m", "-u", "-i", "-n", "-p", "-C", "--")
 
-    def run(self, command: str, *, check: bool = True, stdin: str = "", timeout: float = 60) -> str:
+    def run(self, command: str, *, check: bool = True, stdin: str = "", timeout: float = PATIENCE) -> str:
         """What does this shell command print on the host, as root?"""
         done = run(*self.inside, "/bin/sh", "-c", command, check=check, stdin=stdin, timeout=timeout,
                    env=place.ENVIRONMENT, cwd="/")  # fmt: skip

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+PATIENCE = 240
+"""Seconds that a command of the lab may take: a busy machine is slow, and a lab that fails for it tells nothing."""
+
+
 class LabError(Exception):
     """Something about the lab itself went wrong: never a verdict on what is tested in it."""
 
@@ -19,7 +23,7 @@ def run(
     *argv: str,
     check: bool = True,
     stdin: str = "",
-    timeout: float = 60,
+    timeout: float = PATIENCE,
     env: Mapping[str, str] | None = None,
     cwd: Path | str | None = None,
 ) -> subprocess.CompletedProcess[str]:
