@@ -424,8 +424,8 @@ def _huge(server: Server, connection: socket.socket) -> None:
 
 
 def _crowded(server: Server, connection: socket.socket) -> None:
-    """Turn the first three away, as sshd does above MaxStartups, then be good."""
-    if server.count("connect") <= 3:
+    """Turn the first two away, as sshd does above MaxStartups, then be good."""
+    if server.count("connect") <= 2:
         connection.sendall(b"Exceeded MaxStartups\r\n")
         connection.close()
     else:
