@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
 import struct
 import threading
@@ -22,13 +23,17 @@ from paramiko.common import (
     OPEN_FAILED_RESOURCE_SHORTAGE,
     OPEN_SUCCEEDED,
     cMSG_CHANNEL_DATA,
+    cMSG_CHANNEL_FAILURE,
     cMSG_CHANNEL_REQUEST,
+    cMSG_CHANNEL_SUCCESS,
     cMSG_DISCONNECT,
 )
 from paramiko.server import InteractiveQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Act = Callable[["Interface", paramiko.Channel], None]
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
@@ -39,12 +44,17 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
 class Server:
     """One listening socket, a thread for each connection, a log of what clients did."""
 
-    def __init__(self, fault: str, host_key: paramiko.PKey | None = None) -> None:
+    def __init__(
+        self, fault: str, host_key: paramiko.PKey | None = None, *, act: Act | None = None, address: str = "127.0.0.1"
+    ) -> None:
         self.fault = fault
         self.host_key = host_key or KEY
+        self.act = act or ACTS.get(fault, good)
+        self.address = address
         self.events: list[str] = []
+        self.held: list[float] = []  # seconds for which clients kept their connections
         self.stop = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server((address, 0), backlog=64)
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -72,7 +82,17 @@ class Server:
                 connection, _ = self._listener.accept()
                 self.events.append("connect")
                 self._open.append(connection)
+                threading.Thread(target=self._watch, args=(connection,), daemon=True).start()
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _watch(self, connection: socket.socket) -> None:
+        """For how long does the client hold on to this connection, unless it is ended from here?"""
+        began = time.monotonic()
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLRDHUP)  # hanging up and errors are always told
+        while not self.stop.is_set() and connection.fileno() >= 0 and not poll.poll(100):
+            continue
+        self.held.append(time.monotonic() - began)
 
     def _serve(self, connection: socket.socket) -> None:
         raw = RAW.get(self.fault)
@@ -96,6 +116,15 @@ class Interface(paramiko.ServerInterface):
         self.server = server
         self.transport = transport
         self.connection = connection
+        self.replied = threading.Event()  # the request for a command is answered
+        reply = transport._send_user_message  # type: ignore[attr-defined] # noqa: SLF001 - as `send` does
+
+        def noted(message: paramiko.Message) -> None:
+            reply(message)
+            if message.asbytes()[:1] in (cMSG_CHANNEL_SUCCESS, cMSG_CHANNEL_FAILURE):
+                self.replied.set()
+
+        transport._send_user_message = noted  # type: ignore[attr-defined] # noqa: SLF001 - the same
 
     def note(self, event: str) -> None:
         """Put it into the log."""
@@ -160,12 +189,11 @@ class Interface(paramiko.ServerInterface):
             return False
         if self.server.fault == "exec-hang":
             self.server.stop.wait()
-        act = ACTS.get(self.server.fault, good)
-        threading.Thread(target=self._act, args=(act, channel), daemon=True).start()
+        threading.Thread(target=self._act, args=(self.server.act, channel), daemon=True).start()
         return True
 
     def _act(self, act: Callable[[Interface, paramiko.Channel], None], channel: paramiko.Channel) -> None:
-        time.sleep(0.02)  # after the request's own answer
+        self.replied.wait()
         with suppress(Exception):
             act(self, channel)
 

@@ -79,7 +79,9 @@ def _carry(host: Host, text: str, options: Options) -> tuple[bytes, int, tuple[s
 
 
 def _over_ssh(connection: Connection, text: str, options: Options) -> tuple[bytes, int, tuple[str, ...]]:
-    limits = ssh.Limits(command=options.host_timeout, host=options.host_timeout)
+    seconds = options.host_timeout
+    # A short deadline leaves room for the keepalives that tell a frozen host from a slow one.
+    limits = ssh.Limits(command=seconds, host=seconds, silence=min(ssh.Limits().silence, seconds / 5))
     try:
         output = ssh.visit(connection, text.encode(), limits, options.ssh)
     except ssh.NotReached as problem:

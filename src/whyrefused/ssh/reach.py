@@ -63,7 +63,9 @@ def _connect(target: Target, limits: Limits, until: float) -> Session:
                 raise _tried(problem, tries) from None
             # Hosts behind one address that refuses too many at once must not come back all at once.
             pause *= random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret
-            if time.monotonic() + pause >= until:
+            # A short deadline has shorter pauses, not fewer tries.
+            pause = min(pause, (until - time.monotonic()) / 2)
+            if pause <= 0:
                 raise _tried(problem, tries) from None
         time.sleep(pause)
 
