@@ -27,6 +27,7 @@ from paramiko.common import (
     cMSG_CHANNEL_REQUEST,
     cMSG_CHANNEL_SUCCESS,
     cMSG_DISCONNECT,
+    cMSG_USERAUTH_BANNER,
 )
 from paramiko.server import InteractiveQuery
 
@@ -130,6 +131,10 @@ class Interface(paramiko.ServerInterface):
         """Put it into the log."""
         self.server.events.append(event)
 
+    def get_banner(self) -> tuple[str | None, str | None]:
+        """Greet before the login (RFC 4252, section 5.4)."""
+        return ("welcome \x1b[2J\x1b]0;x\x07\u202e\n", "en") if self.server.fault == "login-banner" else (None, None)
+
     def get_allowed_auths(self, username: str) -> str:
         """Say which methods are left."""
         del username
@@ -164,6 +169,9 @@ class Interface(paramiko.ServerInterface):
         fault = self.server.fault
         if fault == "auth-hang":
             self.server.stop.wait()
+        if fault == "login-banner-flood":
+            while self.transport.is_active():
+                send(self.transport, greeting("x" * 30000))
         if fault == "auth-cut":
             self.connection.close()
         if fault == "auth-disconnect":
@@ -229,6 +237,15 @@ class Interface(paramiko.ServerInterface):
 def send(transport: paramiko.Transport, message: paramiko.Message) -> None:
     """Send a message that paramiko's own server would not."""
     transport._send_user_message(message)  # type: ignore[attr-defined] # noqa: SLF001 - that is the point
+
+
+def greeting(words: str) -> paramiko.Message:
+    """Make a banner of the login."""
+    message = paramiko.Message()
+    message.add_byte(cMSG_USERAUTH_BANNER)
+    message.add_string(words)
+    message.add_string("")
+    return message
 
 
 def disconnect(words: str) -> paramiko.Message:
@@ -460,6 +477,14 @@ def _crowded(server: Server, connection: socket.socket) -> None:
         server.speak(connection)
 
 
+def _exchange_begun(server: Server, connection: socket.socket) -> None:
+    """Offer algorithms as a good server does, and nothing more."""
+    names = (b"ecdh-sha2-nistp256", b"ecdsa-sha2-nistp256", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2)
+    lists = b"".join(struct.pack(">I", len(n)) + n for n in (*names, b"none", b"none", b"", b""))
+    connection.sendall(VERSION + _packet(b"\x14" + bytes(16) + lists + bytes(5)))
+    server.stop.wait()
+
+
 def _old(_: Server, connection: socket.socket) -> None:
     names = (b"diffie-hellman-group1-sha1", b"ssh-dss", b"3des-cbc", b"3des-cbc", b"hmac-md5", b"hmac-md5")
     lists = b"".join(struct.pack(">I", len(n)) + n for n in (*names, b"none", b"none", b"", b""))
@@ -487,6 +512,7 @@ RAW: dict[str, Callable[[Server, socket.socket], None]] = {
     "banner-then-close": _say(VERSION, then="close"),
     "banner-then-reset": _say(VERSION, then="reset"),
     "endless-ignore": _ignore,
+    "exchange-begun": _exchange_begun,
     "huge-packet": _huge,
     "bad-packet": _say(VERSION, b"\x00\x00\x00\x0c" + b"\xff" * 40),
     "old-algorithms": _old,
@@ -494,6 +520,7 @@ RAW: dict[str, Callable[[Server, socket.socket], None]] = {
 
 SPOKEN = (
     "auth-hang",
+    "login-banner-flood",
     "auth-denied",
     "auth-cut",
     "auth-disconnect",
@@ -505,6 +532,21 @@ SPOKEN = (
     "exec-refused",
     "exec-hang",
 )
+
+
+class BorrowedKey(paramiko.ECDSAKey):
+    """A host key of which only the public half is known, as whoever poses as the host has it."""
+
+    def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> paramiko.Message:
+        """Sign, and not what was to be signed."""
+        return super().sign_ssh_data(data + b"?", algorithm)
+
+    @classmethod
+    def made(cls) -> Self:
+        """Make one."""
+        key = paramiko.ECDSAKey.generate()
+        return cls(vals=(key.signing_key, key.verifying_key))
+
 
 KEY = paramiko.ECDSAKey.generate()
 OTHER_KEY = paramiko.ECDSAKey.generate(bits=384)

@@ -142,6 +142,21 @@ def _echoes(_: Interface, channel: paramiko.Channel) -> None:
     channel.close()
 
 
+def _exchanges_keys(interface: Interface, channel: paramiko.Channel) -> None:
+    """Ask for new keys again and again, which is allowed, and answer in the end."""
+    said = answer(channel)
+    for _ in range(3):
+        interface.transport.renegotiate_keys()
+    channel.sendall(said)
+    channel.send_exit_status(0)
+    channel.close()
+
+
+def _exchanges_keys_for_ever(interface: Interface, _: paramiko.Channel) -> None:
+    while not interface.server.stop.is_set() and interface.transport.is_active():
+        interface.transport.renegotiate_keys()
+
+
 def _floods(interface: Interface, build: Callable[[], paramiko.Message]) -> None:
     while not interface.server.stop.is_set() and interface.transport.is_active():
         send(interface.transport, build())
@@ -219,6 +234,9 @@ ACTS: dict[str, Act] = {
     "noise-behind": _told(lambda said: said + NOISE),
     "slowly": _slowly,
     "asks-back": _asks_back,
+    "keys-exchanged-again": _exchanges_keys,
+    "keys-exchanged-for-ever": _exchanges_keys_for_ever,
+    "login-banner": _told(),
     "left-open": _then(_left_open),
     "clock-ahead": _told(fakes={"date": "echo 4102444800"}),
     "clock-behind": _told(fakes={"date": "echo 86400"}),

@@ -46,6 +46,8 @@ EXPECTED = {
     "banner-then-close": ("server-refuses-connections", "", "before the login"),
     "banner-then-reset": ("server-refuses-connections", "", "closed the connection before"),
     "endless-ignore": ("login-hangs", "login", "no key exchange"),
+    "exchange-begun": ("login-hangs", "login", "no key exchange"),
+    "login-banner-flood": ("not-ssh", "", "before the login was done"),
     "huge-packet": ("not-ssh", "", "breaks the SSH protocol"),
     "bad-packet": ("not-ssh", "", "breaks the SSH protocol"),
     "old-algorithms": ("incompatible", "", "openssh"),
