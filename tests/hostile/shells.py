@@ -117,8 +117,10 @@ def _slowly(interface: Interface, channel: paramiko.Channel) -> None:
 
 
 def _frozen_half(interface: Interface, channel: paramiko.Channel) -> None:
-    said = answer(channel)
-    channel.sendall(said[: len(said) // 2])
+    script = b""
+    while data := channel.recv(65536):
+        script += data
+    channel.sendall(b"BEGIN %s identity 100\nhalf" % script.partition(b"T=")[2][:16])
     interface.transport.packetizer.send_message = lambda _: interface.server.stop.wait()  # type: ignore[assignment, method-assign]
     interface.server.stop.wait()
 
