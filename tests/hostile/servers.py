@@ -338,6 +338,8 @@ def _two_statuses(_: Interface, channel: paramiko.Channel) -> None:
 
 def _cut(linger: bytes) -> Callable[[Interface, paramiko.Channel], None]:
     def act(interface: Interface, channel: paramiko.Channel) -> None:
+        while channel.recv(65536):  # what is left unread when a socket closes makes the end a reset, which loses data
+            continue
         channel.sendall(b"x" * 100_000)
         if linger:
             interface.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
