@@ -16,6 +16,7 @@ from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.who import asked
 from whyrefused.probes import _sight
 from whyrefused.records import Missing, Reply
+from whyrefused.whose import rebooted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,10 +47,7 @@ def questions(
             if more:
                 paths[item.server] = item
                 wanted += more
-    return {
-        host: {probe: arguments for probe, arguments in probes.items() if probe != "identity"}
-        for host, probes in by_host(inventory, wanted, 0).items()
-    }
+    return by_host(inventory, wanted, 0)
 
 
 def _of_path(inventory: Inventory, item: PathItem, failure: Failure, evidence: Evidence) -> Iterator[Question]:
@@ -90,5 +88,7 @@ def merged(first: Mapping[str, Reply], second: Mapping[str, Reply]) -> dict[str,
 
 
 def _joined(reply: Reply, more: Reply) -> Reply:
+    if why := rebooted(reply, more):
+        return replace(reply, frames={}, unreached=why, seconds=reply.seconds + more.seconds)
     frames = {name: frame for name, frame in more.frames.items() if name not in reply.frames}
     return replace(reply, frames={**reply.frames, **frames}, seconds=reply.seconds + more.seconds)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whyrefused import again, judge
+from whyrefused import again, judge, whose
 from whyrefused.collect import saved
 from whyrefused.collect.fleet import collect
 from whyrefused.collect.shared import once
@@ -140,7 +140,8 @@ class Audit:
         skip: type[BaseException],
     ) -> Visited:
         """What the hosts answer now, kept in a file where that is wanted."""
-        replies, notes = collect(self.inventory, asked, self.settings.options)
+        said, notes = collect(self.inventory, asked, self.settings.options)
+        replies = whose.declared(self.inventory, said)
         if self.settings.second_look and (more := self._again(replies, selected, skip)):
             second, told = collect(self.inventory, more, self.settings.options)
             replies, notes = again.merged(replies, second), (*notes, *(one for one in told if one not in notes))

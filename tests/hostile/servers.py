@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
 import struct
 import threading
@@ -22,13 +23,18 @@ from paramiko.common import (
     OPEN_FAILED_RESOURCE_SHORTAGE,
     OPEN_SUCCEEDED,
     cMSG_CHANNEL_DATA,
+    cMSG_CHANNEL_FAILURE,
     cMSG_CHANNEL_REQUEST,
+    cMSG_CHANNEL_SUCCESS,
     cMSG_DISCONNECT,
+    cMSG_USERAUTH_BANNER,
 )
 from paramiko.server import InteractiveQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Act = Callable[["Interface", paramiko.Channel], None]
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
@@ -39,12 +45,17 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
 class Server:
     """One listening socket, a thread for each connection, a log of what clients did."""
 
-    def __init__(self, fault: str, host_key: paramiko.PKey | None = None) -> None:
+    def __init__(
+        self, fault: str, host_key: paramiko.PKey | None = None, *, act: Act | None = None, address: str = "127.0.0.1"
+    ) -> None:
         self.fault = fault
         self.host_key = host_key or KEY
+        self.act = act or ACTS.get(fault, good)
+        self.address = address
         self.events: list[str] = []
+        self.held: list[float] = []  # seconds for which clients kept their connections
         self.stop = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server((address, 0), backlog=64)
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -72,7 +83,17 @@ class Server:
                 connection, _ = self._listener.accept()
                 self.events.append("connect")
                 self._open.append(connection)
+                threading.Thread(target=self._watch, args=(connection,), daemon=True).start()
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _watch(self, connection: socket.socket) -> None:
+        """For how long does the client hold on to this connection, unless it is ended from here?"""
+        began = time.monotonic()
+        poll = select.poll()
+        poll.register(connection.fileno(), select.POLLRDHUP)  # hanging up and errors are always told
+        while not self.stop.is_set() and connection.fileno() >= 0 and not poll.poll(100):
+            continue
+        self.held.append(time.monotonic() - began)
 
     def _serve(self, connection: socket.socket) -> None:
         raw = RAW.get(self.fault)
@@ -96,10 +117,23 @@ class Interface(paramiko.ServerInterface):
         self.server = server
         self.transport = transport
         self.connection = connection
+        self.replied = threading.Event()  # the request for a command is answered
+        reply = transport._send_user_message  # type: ignore[attr-defined] # noqa: SLF001 - as `send` does
+
+        def noted(message: paramiko.Message) -> None:
+            reply(message)
+            if message.asbytes()[:1] in (cMSG_CHANNEL_SUCCESS, cMSG_CHANNEL_FAILURE):
+                self.replied.set()
+
+        transport._send_user_message = noted  # type: ignore[attr-defined] # noqa: SLF001 - the same
 
     def note(self, event: str) -> None:
         """Put it into the log."""
         self.server.events.append(event)
+
+    def get_banner(self) -> tuple[str | None, str | None]:
+        """Greet before the login (RFC 4252, section 5.4)."""
+        return ("welcome \x1b[2J\x1b]0;x\x07\u202e\n", "en") if self.server.fault == "login-banner" else (None, None)
 
     def get_allowed_auths(self, username: str) -> str:
         """Say which methods are left."""
@@ -135,6 +169,9 @@ class Interface(paramiko.ServerInterface):
         fault = self.server.fault
         if fault == "auth-hang":
             self.server.stop.wait()
+        if fault == "login-banner-flood":
+            while self.transport.is_active():
+                send(self.transport, greeting("x" * 30000))
         if fault == "auth-cut":
             self.connection.close()
         if fault == "auth-disconnect":
@@ -160,12 +197,11 @@ class Interface(paramiko.ServerInterface):
             return False
         if self.server.fault == "exec-hang":
             self.server.stop.wait()
-        act = ACTS.get(self.server.fault, good)
-        threading.Thread(target=self._act, args=(act, channel), daemon=True).start()
+        threading.Thread(target=self._act, args=(self.server.act, channel), daemon=True).start()
         return True
 
     def _act(self, act: Callable[[Interface, paramiko.Channel], None], channel: paramiko.Channel) -> None:
-        time.sleep(0.02)  # after the request's own answer
+        self.replied.wait()
         with suppress(Exception):
             act(self, channel)
 
@@ -201,6 +237,15 @@ class Interface(paramiko.ServerInterface):
 def send(transport: paramiko.Transport, message: paramiko.Message) -> None:
     """Send a message that paramiko's own server would not."""
     transport._send_user_message(message)  # type: ignore[attr-defined] # noqa: SLF001 - that is the point
+
+
+def greeting(words: str) -> paramiko.Message:
+    """Make a banner of the login."""
+    message = paramiko.Message()
+    message.add_byte(cMSG_USERAUTH_BANNER)
+    message.add_string(words)
+    message.add_string("")
+    return message
 
 
 def disconnect(words: str) -> paramiko.Message:
@@ -293,6 +338,8 @@ def _two_statuses(_: Interface, channel: paramiko.Channel) -> None:
 
 def _cut(linger: bytes) -> Callable[[Interface, paramiko.Channel], None]:
     def act(interface: Interface, channel: paramiko.Channel) -> None:
+        while channel.recv(65536):  # what is left unread when a socket closes makes the end a reset, which loses data
+            continue
         channel.sendall(b"x" * 100_000)
         if linger:
             interface.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -424,12 +471,20 @@ def _huge(server: Server, connection: socket.socket) -> None:
 
 
 def _crowded(server: Server, connection: socket.socket) -> None:
-    """Turn the first three away, as sshd does above MaxStartups, then be good."""
-    if server.count("connect") <= 3:
+    """Turn the first two away, as sshd does above MaxStartups, then be good."""
+    if server.count("connect") <= 2:
         connection.sendall(b"Exceeded MaxStartups\r\n")
         connection.close()
     else:
         server.speak(connection)
+
+
+def _exchange_begun(server: Server, connection: socket.socket) -> None:
+    """Offer algorithms as a good server does, and nothing more."""
+    names = (b"ecdh-sha2-nistp256", b"ecdsa-sha2-nistp256", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2)
+    lists = b"".join(struct.pack(">I", len(n)) + n for n in (*names, b"none", b"none", b"", b""))
+    connection.sendall(VERSION + _packet(b"\x14" + bytes(16) + lists + bytes(5)))
+    server.stop.wait()
 
 
 def _old(_: Server, connection: socket.socket) -> None:
@@ -459,6 +514,7 @@ RAW: dict[str, Callable[[Server, socket.socket], None]] = {
     "banner-then-close": _say(VERSION, then="close"),
     "banner-then-reset": _say(VERSION, then="reset"),
     "endless-ignore": _ignore,
+    "exchange-begun": _exchange_begun,
     "huge-packet": _huge,
     "bad-packet": _say(VERSION, b"\x00\x00\x00\x0c" + b"\xff" * 40),
     "old-algorithms": _old,
@@ -466,6 +522,7 @@ RAW: dict[str, Callable[[Server, socket.socket], None]] = {
 
 SPOKEN = (
     "auth-hang",
+    "login-banner-flood",
     "auth-denied",
     "auth-cut",
     "auth-disconnect",
@@ -477,6 +534,21 @@ SPOKEN = (
     "exec-refused",
     "exec-hang",
 )
+
+
+class BorrowedKey(paramiko.ECDSAKey):
+    """A host key of which only the public half is known, as whoever poses as the host has it."""
+
+    def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> paramiko.Message:
+        """Sign, and not what was to be signed."""
+        return super().sign_ssh_data(data + b"?", algorithm)
+
+    @classmethod
+    def made(cls) -> Self:
+        """Make one."""
+        key = paramiko.ECDSAKey.generate()
+        return cls(vals=(key.signing_key, key.verifying_key))
+
 
 KEY = paramiko.ECDSAKey.generate()
 OTHER_KEY = paramiko.ECDSAKey.generate(bits=384)

@@ -17,7 +17,16 @@ from whyrefused.records import Connection
 from whyrefused.ssh import Limits, Settings
 
 LIMITS = Limits(
-    connect=30.0, login=30.0, command=30.0, host=60.0, pauses=(0.05, 0.1, 0.2), stdout=1 << 20, stderr=1 << 16
+    connect=30.0,
+    login=30.0,
+    session=30.0,
+    command=30.0,
+    silence=10.0,
+    linger=10.0,
+    host=60.0,
+    pauses=(0.05, 0.1),
+    stdout=1 << 20,
+    stderr=1 << 16,
 )
 """For what ends by itself: far from what it takes, on a busy machine too. A test of a limit makes that one short."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import script, ssh
+from whyrefused.collect import answer
 from whyrefused.records import Frame, Missing, Reply
 from whyrefused.redact import redact
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from whyrefused.script import Asked
 
 NO_SSH = 255  # ssh(1): its own failure, not the command's
+TIMED_OUT = 124  # timeout(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,9 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
     known = [host.connection.password.reveal()] if host.connection.password else []
     warnings: tuple[str, ...] = ()
     try:
-        output, warnings = _carry(host, text, options)
+        began = time.time()
+        output, status, warnings = _carry(host, text, options)
+        answer.check(output, status, token, len(asked), host.name)
     except ssh.NotReached as problem:
         why, warnings = f"{problem.reason}: {problem.message}", problem.warnings
         return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
@@ -49,7 +53,8 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
         why = f"{type(error).__name__}: {redact(str(error), known)[:500]}"
         return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
     frames = {name: _redacted(frame, known) for name, frame in script.split(output, token, asked).items()}
-    return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), warnings
+    notes = (redact(note, known) for note in answer.notes(output, token, frames, (began, time.time())))
+    return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), (*warnings, *notes)
 
 
 def _become(connection: Connection, options: Options) -> str:
@@ -64,26 +69,42 @@ def _redacted(frame: Frame | Missing, known: list[str]) -> Frame | Missing:
     return Frame(text=redact(frame.text, known), status=frame.status)
 
 
-def _carry(host: Host, text: str, options: Options) -> tuple[bytes, tuple[str, ...]]:
+def _carry(host: Host, text: str, options: Options) -> tuple[bytes, int, tuple[str, ...]]:
+    """What does the script print there, with which exit status, and what must the reader be warned of?"""
     if host.connection.kind == "ssh":
-        limits = ssh.Limits(command=options.host_timeout, host=options.host_timeout)
-        output = ssh.visit(host.connection, text.encode(), limits, options.ssh)
-        return output.stdout, output.warnings
+        return _over_ssh(host.connection, text, options)
     if host.connection.kind == "local":
-        return _here(text, options), ()
-    return _through_testinfra(host.connection, text, options), ()
+        return (*_here(text, options), ())
+    return (*_through_testinfra(host.connection, text, options), ())
 
 
-def _here(text: str, options: Options) -> bytes:
+def _over_ssh(connection: Connection, text: str, options: Options) -> tuple[bytes, int, tuple[str, ...]]:
+    seconds = options.host_timeout
+    # A short deadline leaves room for the keepalives that tell a frozen host from a slow one.
+    limits = ssh.Limits(command=seconds, host=seconds, silence=min(ssh.Limits().silence, seconds / 5))
+    try:
+        output = ssh.visit(connection, text.encode(), limits, options.ssh)
+    except ssh.NotReached as problem:
+        # The frames say themselves whether they are whole, and the exit status came.
+        if problem.reason != "left-open" or problem.status is None:
+            raise
+        left = f"{connection.address}: what the login began there keeps the session open; it was closed from here"
+        return problem.output, problem.status, (*problem.warnings, left)
+    return output.stdout, output.status, output.warnings
+
+
+def _here(text: str, options: Options) -> tuple[bytes, int]:
     """Give the script to a sh of this machine, as its input: an argument may not be longer than 128 KiB (execve(2))."""
     # An operator's own session is not what a login to this machine looks like.
     script_text = f"unset SSH_CONNECTION\n{text}".encode()
     argv = ["timeout", f"{options.host_timeout:g}", "sh"]
     done = subprocess.run(argv, input=script_text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)  # noqa: S603 - our own script
-    return done.stdout
+    if done.returncode == TIMED_OUT:
+        raise ssh.NotReached("command-timed-out", f"no answer within {options.host_timeout:g} s (--host-timeout)")
+    return done.stdout, done.returncode
 
 
-def _through_testinfra(connection: Connection, text: str, options: Options) -> bytes:
+def _through_testinfra(connection: Connection, text: str, options: Options) -> tuple[bytes, int]:
     """Carry the script with one of testinfra's backends, as the argument of sh, bounded on the other side."""
     import testinfra  # noqa: PLC0415 - only those who need it pay for loading it
 
@@ -92,7 +113,9 @@ def _through_testinfra(connection: Connection, text: str, options: Options) -> b
     if result.rc in {1, 125, 126, 127, NO_SSH} and b"BEGIN " not in result.stdout_bytes:
         words = " ".join(result.stderr.split())[:300]
         raise ssh.NotReached("unreachable", f"{spec}: exit status {result.rc}: {words}")
-    return bytes(result.stdout_bytes)
+    if result.rc == TIMED_OUT:
+        raise ssh.NotReached("command-timed-out", f"no answer within {options.host_timeout:g} s (--host-timeout)")
+    return bytes(result.stdout_bytes), result.rc
 
 
 def _spec(connection: Connection, options: Options) -> tuple[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from whyrefused.probes import Unreadable, whole
 if TYPE_CHECKING:
     from whyrefused.records import Frame
 
-SOURCE = "uname -n; id -u; cat /proc/sys/kernel/random/boot_id"
+SOURCE = "uname -n; id -u; cat /proc/sys/kernel/random/boot_id; date +%s"
 SECONDS = 5
 BYTES = 4096
 SIDE_BY_SIDE = False
@@ -28,23 +28,24 @@ class Identity:
     reached: str = ""  # the host's own address that it came to
     visitor_port: int = 0  # the ports of both ends; 0 where the evidence does not say
     port: int = 0
+    clock: int = 0  # its own time, seconds since 1970; 0 where the evidence does not say
 
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks a host who it is?"""
     return (
         'uname -n; id -u; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
-        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"'
+        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"; date +%s'
     )
 
 
 def parse(frame: Frame) -> Identity:
-    """Who is it? Lines: node name, effective user id, boot id, os-release ID, SSH_CONNECTION of sshd(8)."""
-    lines = [*frame.text.split("\n"), "", "", "", "", ""]
+    """Who is it? Lines: node name, effective user id, boot id, os-release ID, SSH_CONNECTION of sshd(8), its time."""
+    lines = [*frame.text.split("\n"), "", "", "", "", "", ""]
     if not lines[0] or not lines[1].isdigit():
         raise Unreadable(f"uname -n; id -u: not understood: {frame.text[:80]!r}")
     visitor, theirs, reached, ours = [*lines[4].split(), "", "", "", ""][:4]
     return Identity(
         hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached,
-        visitor_port=whole(theirs) or 0, port=whole(ours) or 0,
+        visitor_port=whole(theirs) or 0, port=whole(ours) or 0, clock=whole(lines[5]) or 0,
     )  # fmt: skip

@@ -13,8 +13,9 @@ Everything else is a `NotReached` with a `reason` out of `REASONS` and what had 
   no key known.
 - **Login**: the connection's key file, the agent's keys (unless IdentitiesOnly), the configured files with their
   certificates, then the password if one is given. No prompt is answered, nothing is forwarded, no second login follows.
-- **Time and size** are bounded from outside by a thread that closes the socket (`Limits`). Only a server that closes
-  the connection before the login is tried again, after the pauses of `Limits`.
+- **Time and size** are bounded from outside by a thread that closes the socket (`Limits`). A server that answers no
+  keepalive is not waited for; one that keeps its output open behind the exit status is left, with what it said. Only a
+  server that closes the connection before the login is tried again, after the pauses of `Limits`.
 - **Jump hosts** (ProxyJump, `-J`) are logged in to once a process and shared; `hang_up` closes them.
 
 All of it may be called from many threads at once. Only this package imports paramiko, and only at the first visit;

@@ -6,8 +6,11 @@ import errno
 import socket
 import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whyrefused.ssh import refusal
 from whyrefused.ssh.records import NotReached, shown
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ _SAID = {
 }
 _NEXT = {
     "server-refuses-connections": "Look at MaxStartups, PerSourcePenalties and hosts.deny there, and its sshd log.",
-    "refused": "Nothing listens there for us, or a firewall rejects it: check that sshd runs, its Port and its rules.",
+    "refused": "Check on its console that sshd runs, its Port and ListenAddress (ss -ltnp), and the firewall's rules.",
     "unreachable": "Check that the host is up and the route to it.",
     "timed-out": "Check that the host is up, the route to it, and firewalls that drop.",
     "local": "This machine could not send: check its limits (ulimit -n), addresses and firewall.",
@@ -45,43 +48,75 @@ def dial(target: Target, seconds: float) -> socket.socket:
     """Connect to the first address that answers. Raises NotReached (name, refused, unreachable, timed-out, local)."""
     until = time.monotonic() + seconds
     addresses = lookup(target, seconds)
-    failures: list[tuple[int, str]] = []
+    failures: list[_Failure] = []
     for position, (family, address) in enumerate(addresses):
         share = (until - time.monotonic()) / (len(addresses) - position)
-        code = errno.EMFILE
-        try:
-            return _connect(family, address, target, max(share, 0.001))
-        except TimeoutError as error:
-            code = error.errno or errno.ETIMEDOUT
-        except OSError as error:
-            code = error.errno or 0
-        failures.append((code, str(address[0])))
-    raise _failed(target, failures)
+        made = _connect(family, address, target, max(share, 0.001))
+        if isinstance(made, socket.socket):
+            return made
+        failures.append(made)
+    raise _failed(target, failures, until - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """How one connect failed."""
+
+    family: socket.AddressFamily
+    address: tuple[object, ...]
+    code: int
+    icmp: refusal.Icmp | None = None
+    own: str = ""  # the address that the SYN had as its source
+
+    @property
+    def reason(self) -> Reason:
+        return _REASONS.get(self.code, "local")
+
+    def __str__(self) -> str:
+        return f"{self.address[0]} ({errno.errorcode.get(self.code, 'unknown error')})"
 
 
 def _connect(
     family: socket.AddressFamily, address: tuple[object, ...], target: Target, seconds: float
-) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+) -> socket.socket | _Failure:
+    made = None
+    icmp, own = None, ""
     try:
+        made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         if target.bind:
             made.bind((target.bind, 0))
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        refusal.wants_icmp(made)
+        code, icmp = refusal.connect(made, address, seconds)
+        own = str(made.getsockname()[0])
+    except OSError as error:
+        code = error.errno or errno.EMFILE
+    if made is not None and not code:
         made.settimeout(seconds)
-        made.connect(address)
-    except BaseException:
+        return made
+    if made is not None:
         made.close()
-        raise
-    return made
+    return _Failure(family=family, address=address, code=code, icmp=icmp, own=own)
 
 
-def _failed(target: Target, failures: list[tuple[int, str]]) -> NotReached:
-    reasons = [_REASONS.get(code, "local") for code, _ in failures]
+def _failed(target: Target, failures: list[_Failure], left: float) -> NotReached:
     # Several addresses: the one that answered says most.
-    reason = next(r for r in _TELLING if r in reasons)
-    tried = ", ".join(f"{where} ({errno.errorcode.get(code, 'unknown error')})" for code, where in failures)
+    first = min(failures, key=lambda one: _TELLING.index(one.reason))
+    reason = first.reason
+    tried = ", ".join(map(str, failures))
     said = _SAID.get(reason, reason)
-    return NotReached(reason, f"{target.place}: {said} on port {target.port}; tried {tried}. {_NEXT[reason]}")
+    who = _who(first, left)
+    return NotReached(
+        reason,
+        f"{target.place}: {said} on port {target.port}; tried {tried}. {f'{who} ' if who else ''}{_NEXT[reason]}",
+    )
+
+
+def _who(failure: _Failure, left: float) -> str:
+    """Who refused, as far as it shows from here?"""
+    if failure.icmp is not None:
+        return refusal.by_icmp(failure.icmp, str(failure.address[0]), failure.own)
+    return refusal.by_reset(failure.family, failure.address, left) if failure.reason == "refused" else ""
 
 
 def lookup(target: Target, seconds: float) -> list[Address]:
@@ -112,7 +147,22 @@ def lookup(target: Target, seconds: float) -> list[Address]:
     raise NotReached(
         "name",
         f"{shown(target.host)}: the name does not resolve on this machine ({shown(why)}). "
-        "Check the spelling, or set ansible_host to an address; the resolver and its search list: /etc/resolv.conf.",
+        f"{_resolver()} Check the spelling, or set ansible_host to an address.",
+    )
+
+
+def _resolver() -> str:
+    """Who was asked? The nameservers and the search list of resolv.conf(5)."""
+    try:
+        lines = Path("/etc/resolv.conf").read_text("utf-8", "surrogateescape").split("\n")
+    except OSError as error:
+        return f"/etc/resolv.conf cannot be read ({error.strerror})."
+    words = [fields for fields in map(str.split, lines) if len(fields) > 1]
+    servers = [fields[1] for fields in words if fields[0] == "nameserver"]
+    search = next((fields[1:] for fields in reversed(words) if fields[0] in ("search", "domain")), [])
+    return (
+        f"Asked: /etc/hosts, then nameserver {shown(', '.join(servers) or 'none', 120)}, "
+        f"search list {shown(' '.join(search) or 'empty', 120)} (/etc/resolv.conf)."
     )
 
 

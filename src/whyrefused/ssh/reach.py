@@ -23,6 +23,8 @@ COMMAND = "sh -s"
 quoting, no `exec`. The script comes on its standard input, so no shell but sh ever parses it."""
 
 _UNLIMITED = 2**62
+_LOST_WITH_IT = ("cut-off", "server-refuses-connections", "login-hangs", "no-session", "no-command", "no-answer")
+"""What a host behind a jump host seems to do when it is the jump host that goes."""
 
 
 def visit(connection: Connection, script: bytes, limits: Limits, settings: Settings) -> Output:
@@ -61,7 +63,9 @@ def _connect(target: Target, limits: Limits, until: float) -> Session:
                 raise _tried(problem, tries) from None
             # Hosts behind one address that refuses too many at once must not come back all at once.
             pause *= random.uniform(0.75, 1.25)  # noqa: S311 - jitter, no secret
-            if time.monotonic() + pause >= until:
+            # A short deadline has shorter pauses, not fewer tries.
+            pause = min(pause, (until - time.monotonic()) / 2)
+            if pause <= 0:
                 raise _tried(problem, tries) from None
         time.sleep(pause)
 
@@ -97,7 +101,7 @@ def _bastion(target: Target, limits: Limits, until: float) -> Session:
 
 def _through(target: Target, problem: NotReached) -> NotReached:
     """Is it the jump host that was lost, and not the host behind it?"""
-    lost = problem.reason in ("cut-off", "server-refuses-connections", "login-hangs", "no-session", "no-command")
+    lost = problem.reason in _LOST_WITH_IT
     if target.via is None or not lost or bastion.lives(target):
         return problem
     found = bastion.lost(target)

@@ -23,6 +23,9 @@ Reason = Literal[
     "no-session",  # logged in, but no session was opened
     "no-command",  # a session, but the command was not accepted
     "command-timed-out",
+    "no-answer",  # the server went silent in the middle, to keepalives too: frozen, unplugged
+    "left-open",  # the exit status came, and the streams stay open; `output` and `status` are what there is
+    "not-our-output",  # a command ended, and what it printed is not the answer of our script: a forced command, a menu
     "too-large",  # more output than the cap
     "cut-off",  # the connection or the stream ended before the exit status
     "killed",  # the command ended by a signal
@@ -59,9 +62,12 @@ class Limits:
 
     connect: float = 10.0  # name lookup and TCP connect, all addresses together
     login: float = 15.0  # banner, key exchange and authentication together
+    session: float = 15.0  # until the session is open and the command accepted; a part of `command`
     command: float = 15.0  # session, exec and output together
+    silence: float = 5.0  # without a byte, after which a keepalive is sent; two that nothing follows are the end
+    linger: float = 1.0  # without a byte after the exit status, while the streams stay open
     host: float = 60.0  # the whole visit with its pauses
-    pauses: tuple[float, ...] = (1.0, 3.0, 9.0)  # before each new try when the server refuses connections
+    pauses: tuple[float, ...] = (1.0, 9.0)  # before each new try when the server refuses connections: three in all
     stdout: int = 4 * 1024 * 1024
     stderr: int = 64 * 1024
 
@@ -90,11 +96,20 @@ class Output:
 class NotReached(Exception):  # noqa: N818 - the outcome's own words
     """There is no complete output of this host: why, and what to do next."""
 
-    def __init__(self, reason: Reason, message: str, *, output: bytes = b"", warnings: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        output: bytes = b"",
+        status: int | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.reason: Reason = reason
         self.message = message  # one sentence or two, foreign text escaped
         self.output = output  # the part of stdout that did arrive, at most the cap
+        self.status = status  # the exit status, where the streams were left open behind it
         self.warnings = warnings
 
 

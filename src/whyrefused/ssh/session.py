@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import paramiko
 
 from whyrefused.ssh.packets import Ending, Packets
+from whyrefused.ssh.pulse import Pulse
 from whyrefused.ssh.records import NotReached, Output, shown
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Session:
                 problem.reason,
                 problem.message,
                 output=bytes(memoryview(stdout)[: limits.stdout]),
+                status=problem.status,
                 warnings=self.warnings,
             ) from None
         self._wire.rest()
@@ -110,6 +112,8 @@ class Session:
         return Output(stdout=bytes(stdout), stderr=bytes(stderr), status=status, warnings=self.warnings)
 
     def _start(self, command: str | bytes, until: float, seconds: float) -> tuple[paramiko.Channel, Ending]:
+        seconds = min(seconds, self._limits.session)
+        until = min(until, time.monotonic() + seconds)
         self._wire.until(until, "no-session", f"logged in, but no session was opened within {seconds:g} s.")
         try:
             channel = self._transport.open_session(timeout=seconds + 1)
@@ -136,14 +140,19 @@ class Session:
         return channel, ending
 
     def _hear(self, channel: paramiko.Channel, stdin: bytes, stdout: bytearray, stderr: bytearray) -> None:
+        pulse = Pulse(self._wire, self._transport, self._limits.silence)
         try:
-            self._converse(channel, stdin, stdout, stderr)
+            self._converse(channel, stdin, stdout, stderr, pulse)
         except NotReached:
             raise
         except Exception as error:  # noqa: BLE001 - reading writes too (the window), and that fails in many ways
             raise self._lost(error, "before the command had ended") from None
+        finally:
+            pulse.stop()
 
-    def _converse(self, channel: paramiko.Channel, stdin: bytes, stdout: bytearray, stderr: bytearray) -> None:
+    def _converse(
+        self, channel: paramiko.Channel, stdin: bytes, stdout: bytearray, stderr: bytearray, pulse: Pulse
+    ) -> None:
         bell = Bell(channel)
         channel.in_buffer.set_event(bell)  # type: ignore[arg-type]
         channel.in_stderr_buffer.set_event(bell)  # type: ignore[arg-type]
@@ -157,10 +166,23 @@ class Session:
             self._take(channel.recv_stderr_ready, channel.recv_stderr, stderr, self._limits.stderr, "stderr")
             if over or self._wire.fault:
                 return
+            pulse.beat()
+            ended = self._left_open(channel)
             if channel.eof_received and not rest:
                 channel.status_event.wait(1.0)
             else:
-                bell.wait(0.02 if rest else 1.0)
+                bell.wait(0.02 if rest else min(self._limits.linger, 0.25) if ended else 1.0)
+
+    def _left_open(self, channel: paramiko.Channel) -> bool:
+        """Did the command end? Raises NotReached where that was a while ago and something still holds the streams."""
+        ending = cast("Packets", self._transport.packetizer).endings[channel.chanid]
+        if ending.statuses and time.monotonic() - self._wire.heard > self._limits.linger:
+            problem = self._problem(
+                "left-open", "the command ended, and something that it began keeps the output open."
+            )
+            problem.status = ending.statuses[0] if len(ending.statuses) == 1 and not ending.signal else None
+            raise problem
+        return bool(ending.statuses)
 
     def _take(
         self, ready: Callable[[], bool], receive: Callable[[int], bytes], into: bytearray, cap: int, name: str

@@ -104,6 +104,7 @@ class Wire:
         self.fault: NotReached | None = None
         self.version = False  # the server's SSH version line has passed
         self.first = b""  # the first bytes that arrived, until the version line
+        self.heard = time.monotonic()  # when the last bytes arrived
         self._stream = stream
         self._closed = False  # paramiko looks at it
         self._lock = threading.Lock()
@@ -160,6 +161,7 @@ class Wire:
         """Give what has arrived, from a buffer: paramiko asks for 16 bytes at a time, and for up to 4 GiB."""
         if self._at >= len(self._buffer):
             self._buffer, self._at = self._stream.recv(_CHUNK), 0
+            self.heard = time.monotonic()
             self._judge(self._buffer)
         start, self._at = self._at, min(len(self._buffer), self._at + size)
         return self._buffer[start : self._at]
