@@ -40,6 +40,7 @@ RUNS = (
     _rights.run("systemctl show", "a unit's process and files"),
     _rights.run("systemctl show-environment", "what every unit gets"),
     _rights.run("apt-config dump", "the proxy of apt, where its files name one"),
+    _rights.run("dpkg --print-foreign-architectures", "apt-config asks it at its start"),
     _rights.run("python3 -ISBc", "one connect to each proxy that is set"),
     _rights.run("sort -u", "each once"),
     _rights.run("timeout", "a login shell has 8 s"),
@@ -55,6 +56,8 @@ READS = {
     "HOME/.docker/config.json": "is there a proxy",
     "/etc/docker/daemon.json": "is there a proxy",
     "/etc/systemd/system.conf*": "lines that set a proxy",
+    "/etc/dpkg/*": "read by dpkg, which apt-config starts",
+    "/var/lib/dpkg/arch": "read by dpkg, which apt-config starts",
     "/proc/PID/environ": "of a unit's process",
     "/proc/self/environ": "of the login shell",
 }
