@@ -25,18 +25,21 @@ if TYPE_CHECKING:
 
 Asked = tuple[str, ...]
 
+NICE = 10
+"""How far the whole visit stands back for the host's own work (nice(1))."""
+
 # LC_ALL=C makes ${#o} count bytes. A fragment's last line is its status and the token: where `head` cut, it is not
 # there. `all` is read to its end before it runs, so a script that arrives cut runs nothing.
 HEAD = r"""
 LC_ALL=C; export LC_ALL S R A M
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; export PATH
-renice -n 10 -p $$ >/dev/null 2>&1; ionice -c 3 -p $$ >/dev/null 2>&1
+renice -n NICE -p $$ >/dev/null 2>&1; ionice -c 3 -p $$ >/dev/null 2>&1
 command -v timeout >/dev/null 2>&1 || timeout() { shift; "$@"; }
 ask() {
 o=$( { timeout "$2" sh -c "$4" </dev/null 2>&1; printf '\n%s %s' "$?" "$T"; } | head -c "$3" )
 printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$T" "$1" "${#o}" "$o" "$T" "$1"
 }
-"""
+""".replace("NICE", str(NICE))
 
 # What of the wanted rights does sudo give? sudo-rs lists as sudo does; where there is no list, one command is tried.
 # A command without arguments is listed as `COMMAND ""` (sudoers(5)): without the quotes any argument would be let in.
