@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path("/sys/fs/cgroup")
 TREES = {"cpu": ROOT / "cpuacct", "memory": ROOT / "memory"}
 """Of version 1, where both controllers have trees of their own."""
+SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,20 @@ def counted(lab: Lab, host: str) -> Iterator[list[Cost]]:
         said.append(Cost(seconds=used / 1e9, peak=peak))
     finally:
         for name, folder in folders.items():
-            for left in (folder / "cgroup.procs").read_text().split():
-                with suppress(ProcessLookupError):  # a login that has just ended
-                    (before[name] / "cgroup.procs").write_text(left)
+            _leave(folder, before[name])
+
+
+def _leave(folder: Path, to: Path) -> None:
+    """Put what is in there back, and take the folder away: a login that is just ending holds it for a moment."""
+    until = time.monotonic() + SECONDS
+    while folder.exists():
+        for left in (folder / "cgroup.procs").read_text().split():
+            with suppress(ProcessLookupError):
+                (to / "cgroup.procs").write_text(left)
+        with suppress(OSError if time.monotonic() < until else ProcessLookupError):
             folder.rmdir()
+            return
+        time.sleep(0.05)
 
 
 def _group(pid: int, tree: Path) -> str:

@@ -55,7 +55,9 @@ def audits(hosts: Fleet, names: tuple[str, ...]) -> dict[str, Audited]:
         text = (
             DECLARED if user == "root" else DECLARED.replace("all:\n  vars:", "all:\n  vars:\n    ansible_become: true")
         )
-        runs[name] = audit(hosts.lab, inventory=hosts.lab.inventory(text, user=user, name="rights.yml"))
+        runs[name] = audit(
+            hosts.lab, "--second-look=never", inventory=hosts.lab.inventory(text, user=user, name="rights.yml")
+        )
     return runs
 
 
@@ -96,18 +98,6 @@ def test_only_what_needs_the_missing_right_is_an_error(well: dict[str, Audited],
     word = "permits nothing" if name == "no rule" else "does not permit this command"
     reasons = {one["id"]: one["observed"] for one in run.results if one["outcome"] == "error"}
     assert all(f"sudo {word}" in said for said in reasons.values()), reasons
-
-
-def test_sudo_is_not_asked_for_what_it_refuses(hosts: Fleet, well: dict[str, Audited]) -> None:
-    """No audit that had a list left a refusal in the host's log; one without any left what sudo says of `true`."""
-    assert len(well) == len(RIGHTS)
-    for host in hosts.lab.hosts.values():
-        lines = host.run("journalctl --sync; journalctl -q -o cat -t sudo").splitlines()
-        refused = [
-            line for line in lines if "a password is required" in line or "not allowed" in line or "NOT in" in line
-        ]
-        assert 1 <= len(refused) <= 2, refused
-        assert all("COMMAND=/usr/bin/true" in line or "COMMAND=list" in line for line in refused), refused
 
 
 @pytest.mark.parametrize("name", DROPPING)

@@ -161,7 +161,7 @@ def test_what_would_help() -> None:
         "": "ansible_become: true",
         "list": "does not permit this command",
         "none": "permits nothing",
-        "?": "ansible_b",
+        "?": "ansible_become: true",
     }
     for rights, words in told.items():
         identity = Frame(text=f"web1\n1000\nboot\ndebian\n\n{rights}\n", status=0)
