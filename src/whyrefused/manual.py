@@ -38,7 +38,7 @@ five seconds of the end of its connection.
 
 **Rights.** *login*: as the user who logs in. *any*: as root where the inventory says `ansible_become` and sudo permits
 any command without a password, else as the login. *listed*: so too where sudo permits just this command, word for word;
-[sudoers](sudoers) permits all of them and nothing else. What sudo permits is asked once (`sudo -n -l`); it is never
+[sudoers](sudoers) permits all of them and nothing else. What sudo permits is asked once (`sudo -n -k -l`); it is never
 asked for what it would refuse, and never for a shell. A fact that stays unreadable is an *error* that names the reason.
 
 **What writes.** The login itself, as any does: wtmp, lastlog, the journal of sshd, and that of sudo where it is used.

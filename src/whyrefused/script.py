@@ -42,14 +42,15 @@ printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$T" "$1" "${#o}" "$o" "$T" "$1"
 """.replace("NICE", str(NICE))
 
 # What of the wanted rights does sudo give? sudo-rs lists as sudo does; where there is no list, one command is tried.
+# What is refused leaves a file in /run/sudo/ts, but with -k (sudo(8)).
 # A command without arguments is listed as `COMMAND ""` (sudoers(5)): without the quotes any argument would be let in.
 RIGHTS = r"""
-permitted() { sudo -n -l </dev/null 2>/dev/null | head -c 65536 | sed -e 's/ "",/,/g' -e 's/ ""$//' -e 's/$/,/'; }
+permitted() { sudo -n -k -l </dev/null 2>/dev/null | head -c 65536 | sed -e 's/ "",/,/g' -e 's/ ""$//' -e 's/$/,/'; }
 M=all; case $U in root) A=$(permitted) ;; esac
 case $A in
 *"($U) NOPASSWD: ALL,"*|*"($U : $U) NOPASSWD: ALL,"*|*'(ALL) NOPASSWD: ALL,'*|*'(ALL : ALL) NOPASSWD: ALL,'*) A= ;;
 LISTED) M=list; S= ;;
-*) A=; $R true </dev/null >/dev/null 2>&1 || { M=none; S=; } ;;
+*) A=; sudo -n -k -u "$U" -- true </dev/null >/dev/null 2>&1 || { M=none; S=; } ;;
 esac
 """
 
@@ -80,9 +81,10 @@ RUNS = (
     _rights.run("head -c", "ends one that prints too much"),
     _rights.run("cat", "keeps quick answers behind slow ones"),
     _rights.run("sleep 2", "between two looks whether the connection is still there"),
-    _rights.run("sudo -n -l", "what may be run as root, where the inventory asks for that"),
+    _rights.run("sudo -n -k -l", "what may be run as root, where the inventory asks for that"),
     _rights.run("sudo -n -u", "a command as root; its own row says which"),
     _rights.run("sed -e", "commas into sudo's list"),
+    _rights.run("sudo -n -k -u", "does sudo permit any command, where it lists none: `true`"),
     _rights.rooted("true", "does sudo permit any command, where it lists none"),
 )
 """What runs on every host, whatever is asked."""

@@ -48,6 +48,7 @@ class Login:
 
     user: str
     bare: str
+    become: bool = False
     sudoers: str = ""  # for docs/sudoers, else nothing
     twice: bool = False  # whether it looks again at what stays undetermined
 
@@ -55,9 +56,13 @@ class Login:
 LOGINS = {
     "root": Login(user="root", bare="true", twice=True),
     "ordinary": Login(user="auditor", bare="true"),
-    "sudo": Login(user="deployer", bare="sudo -n -l; sudo -n true"),
+    "sudo": Login(user="deployer", become=True, bare="sudo -n -l; sudo -n true"),
+    "sudo refuses": Login(user="auditor", become=True, bare="true"),
     "docs/sudoers": Login(
-        user="auditor", bare="sudo -n -l; sudo -n -u root -- ps -e -o pid -o netns", sudoers=manual.of_sudoers()
+        user="auditor",
+        become=True,
+        bare="sudo -n -l; sudo -n -u root -- ps -e -o pid -o netns",
+        sudoers=manual.of_sudoers(),
     ),
 }
 
@@ -103,7 +108,7 @@ def bare(hosts: Fleet, login: Login) -> tuple[set[str], Traced]:
 @pytest.mark.skipif(bool(trace.missing()), reason=trace.missing())
 def test_a_visit_changes_what_a_login_changes(hosts: Fleet, login: Login) -> None:
     """Whatever its rights, and while items fail; for root also while they are looked at again."""
-    become = "all:\n  vars:\n    ansible_become: true" if login.bare != "true" else "all:\n  vars:"
+    become = "all:\n  vars:\n    ansible_become: true" if login.become else "all:\n  vars:"
     inventory = hosts.lab.inventory(WIDE.replace("all:\n  vars:", become), user=login.user, name="wide.yml")
     changed, asked = bare(hosts, login)
     assert changed, "a login is seen in the files, so a change would be"

@@ -31,7 +31,7 @@ User auditor may run the following commands on web1:
 """
 SUDO = """#!/bin/sh
 echo "$*" >>'{folder}/asked'
-[ "$*" != '-n -l' ] || {{ cat '{folder}/list'; exit {listing}; }}
+[ "$*" != '-n -k -l' ] || {{ cat '{folder}/list'; exit {listing}; }}
 [ {permits} = yes ] || {{ echo 'sudo: a password is required' >&2; exit 1; }}
 """
 
@@ -65,7 +65,7 @@ def sudo(folder: Path, rules: str, *, listing: int = 0, permits: bool = True) ->
     """Put a sudo there that lists these rules, and may run what it is asked for."""
     (folder / "list").write_text(f"{HEAD}    {rules.format(bin=folder)}\n" if rules else "")
     text = SUDO.format(folder=folder, listing=listing, permits="yes" if permits else "no")
-    (folder / "sudo").write_text(text + 'shift 4; echo "as root"; exec "$@"\n')
+    (folder / "sudo").write_text(text + '[ $2 != -k ] || shift; shift 4; echo "as root"; exec "$@"\n')
     (folder / "sudo").chmod(0o755)
 
 
@@ -97,8 +97,8 @@ def test_rights(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Non
     told = [rights, *(line for word in words for line in (*(["as root"] if word in root else []), word))]
     assert told == text.splitlines()
     prefix = "-n -u root -- " + ("./" if rights == "list" else "")
-    tried = {"all": [], "list": [], "none": ["-n -u root -- true"]}[rights]
-    assert ["-n -l", *tried, *(prefix + word.rstrip() for word in root)] == asked
+    tried = {"all": [], "list": [], "none": ["-n -k -u root -- true"]}[rights]
+    assert ["-n -k -l", *tried, *(prefix + word.rstrip() for word in root)] == asked
 
 
 def test_no_list(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_no_list(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sudo(folder, "", listing=1)
     text, asked = said(folder, monkeypatch)
     assert text.startswith("all\nas root\nx -a b\n")
-    assert ["-n -l", "-n -u root -- true"] == asked[:2]
+    assert ["-n -k -l", "-n -k -u root -- true"] == asked[:2]
 
 
 def test_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sudo(folder, "(root) NOPASSWD: {bin}/x -a b", permits=False)
     text, asked = said(folder, monkeypatch, "db-admin")
     assert ["none", "x -a b"] == text.splitlines()[:2]
-    assert ["-n -u db-admin -- true"] == asked
+    assert ["-n -k -u db-admin -- true"] == asked
 
 
 def test_nothing_is_asked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
