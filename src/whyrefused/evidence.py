@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import firewall
-from whyrefused.probes import Unreadable, registry
+from whyrefused.probes import Unreadable, identity, registry
 from whyrefused.probes.units import suffixed
-from whyrefused.records import CouldNotLook, Line, Missing
+from whyrefused.records import CouldNotLook, Frame, Line, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         binding,
         browses,
         dials,
-        identity,
         kernel,
         listeners,
         names,
@@ -35,6 +34,14 @@ if TYPE_CHECKING:
     from whyrefused.probes.configured import Configured
     from whyrefused.probes.lookups import Lookup
     from whyrefused.records import Reply
+
+HELP: Mapping[str, str] = {
+    "": "ansible_become: true, or log in as root",
+    "all": "sudo gave it, and it was not enough",
+    "list": "sudo does not permit this command to the login; docs/sudoers",
+    "none": "sudo permits nothing to the login without a password; docs/sudoers",
+}
+"""What would help, by what sudo permits (`identity`)."""
 
 
 class HostEvidence:
@@ -79,9 +86,18 @@ class HostEvidence:
     def _privilege(self, why: str) -> str:
         """The reason, and what would help: most of what cannot be read is read by root."""
         words = ("permi", "must be root", "sudo:", "privilege")
-        if any(word in why.lower() for word in words):
-            return f"{why}: needs root there (ansible_become: true, or log in as root)"
-        return why
+        if not any(word in why.lower() for word in words):
+            return why
+        return f"{why}: needs root there ({HELP[self._rights]})"
+
+    @property
+    def _rights(self) -> str:
+        """What does sudo permit there? Empty where it was not asked, or not told."""
+        frame = None if self._reply is None else self._reply.frames.get("identity")
+        try:
+            return identity.parse(frame).rights if isinstance(frame, Frame) else ""
+        except Unreadable:
+            return ""
 
     @property
     def identity(self) -> identity.Identity:

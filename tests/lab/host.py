@@ -61,6 +61,11 @@ class Host:
         return self._record.key
 
     @property
+    def differs(self) -> Path:
+        """Which folder of this machine has all of the host's root that is not as in the image (overlayfs)?"""
+        return self._folder / "upper"
+
+    @property
     def inside(self) -> tuple[str, ...]:
         """Which prefix makes a command of this machine one of the host?"""
         leader = self._record.leader

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Run = Callable[..., dict[str, dials.Dial]]
 
 DIALERS = {
-    "python3": ("-ISc", "dial.py"),
+    "python3": ("-ISBc", "dial.py"),
     "perl": ("-e", "dial.pl"),
 }
 
@@ -46,7 +46,7 @@ def dial(request: pytest.FixtureRequest) -> Run:
 def python(*keys: str) -> dict[str, dials.Dial]:
     """What the one of the two says that speaks to proxies."""
     text = (files("whyrefused.probes") / "remote" / "dial.py").read_text()
-    command = [sys.executable, "-ISc", text, "1", *keys]
+    command = [sys.executable, "-ISBc", text, "1", *keys]
     ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
     return dict(dials.parse(Frame(text=ran.stdout, status=ran.returncode)))
 

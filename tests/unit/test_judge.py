@@ -155,6 +155,21 @@ def test_evidence_misses() -> None:
             known["c"].rules  # noqa: B018 - as above
 
 
+def test_what_would_help() -> None:
+    """What needs root says what sudo permits to the login, where it was asked."""
+    told = {
+        "": "ansible_become: true",
+        "list": "does not permit this command",
+        "none": "permits nothing",
+        "?": "ansible_become: true",
+    }
+    for rights, words in told.items():
+        identity = Frame(text=f"web1\n1000\nboot\ndebian\n\n{rights}\n", status=0)
+        frames = {"identity": identity, "nft": Frame(text="Operation not permitted", status=1)}
+        with pytest.raises(CouldNotLook, match=f"needs root there .*{words}"):
+            Evidence([Reply(host="a", frames=frames)])["a"].get("nft")
+
+
 def test_looked() -> None:
     """A question gives its answer, or the miss as a value."""
     assert looked(lambda: 7) == 7

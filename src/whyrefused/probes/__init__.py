@@ -6,10 +6,13 @@ A probe is a module of this folder with
 - `SOURCE`: the command as an operator would type it, quoted beside every line of evidence;
 - `SECONDS` and `BYTES`: how long it may take and how much it may print, on the host;
 - `SIDE_BY_SIDE`: whether it may be slow (names, connections) and so runs beside the others;
+- `RUNS` and `READS`: every command that it may run and every file that it may read, with the reason; docs/commands.md
+  lists them, and the lab compares them with what the kernel was asked;
 - `fragment(asked) -> str`: POSIX sh for what is asked, a sorted tuple of arguments (empty where there are none);
 - `parse(frame) -> value`: what the frame says. Raises `Unreadable` where it is not what the probe prints.
 
-Every fragment only reads. `$S` in front of a command stands for `sudo -n` where the inventory asks to become root.
+Every fragment only reads. `$S` and `root` in front of a command stand for `sudo -n` where the inventory asks to become
+root, and sudo permits it (`_rights.py`).
 The modules are found because they are here.
 """
 
@@ -23,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from whyrefused.probes._rights import Run
     from whyrefused.records import Frame
 
 
@@ -42,6 +46,8 @@ class Probe(Protocol):
     SECONDS: int
     BYTES: int
     SIDE_BY_SIDE: bool
+    RUNS: tuple[Run, ...]
+    READS: Mapping[str, str]
 
     def fragment(self, asked: tuple[str, ...]) -> str:
         """Which shell text asks a host this?"""

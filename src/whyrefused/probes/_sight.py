@@ -52,9 +52,9 @@ def path(client: IPv4Address | IPv6Address | str, server: IPv4Address | IPv6Addr
 
 def program(mode: str, arguments: str) -> str:
     """Which shell text runs remote/sight.py? Looking at packets takes root; without python3 there is only time."""
-    run = f"python3 -ISc {shlex.quote(_remote.program('sight.py'))} {mode} {WATCHED:g} {arguments}"
+    run = f"python3 -ISBc {shlex.quote(_remote.program('sight.py'))} {mode} {WATCHED:g} {arguments}"
     waited = f"sleep {WATCHED:g}; printf 'lost\\tpython3 is not there\\n'"
-    able = 'if [ "$S" ] && $S true 2>/dev/null; then'
+    able = 'if [ "$S" ]; then'
     return f"if command -v python3 >/dev/null 2>&1; then {able} $S {run}; else {run}; fi; else {waited}; fi"
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _rights, failed
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -16,6 +16,10 @@ SOURCE = "ip -o addr show"
 SECONDS = 5
 BYTES = 262144
 SIDE_BY_SIDE = False
+RUNS = (_rights.run("ip -o addr show", "the addresses of all interfaces"),)
+READS = {
+    "/etc/iproute2/*": "names that ip prints",
+}
 
 ROW = re.compile(r"\d+: (\S+)\s+inet6? (\S+?)(?:/(\d+))?(?: peer \S+)? .*?scope (\S+)")
 

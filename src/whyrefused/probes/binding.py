@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, _rights
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -19,6 +19,11 @@ SOURCE = f"cat {HOSTS}; {SYSCTL}"
 SECONDS = 5
 BYTES = 65536
 SIDE_BY_SIDE = False
+RUNS: tuple[_rights.Run, ...] = ()
+READS = {
+    "/etc/hosts": "what the host's own name means",
+    "/proc/sys/net/ipv6/bindv6only": "whether :: takes IPv4",
+}
 
 # Built-in commands only: nothing is started. A file of /proc/sys gives all it has to the first read(2): dash, which
 # reads byte by byte, comes to its end before that of the line, so `read` fails with the value in the variable.

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from whyrefused.probes import Unreadable, _remote, dials, failed
+from whyrefused.probes import Unreadable, _remote, _rights, dials, failed
 from whyrefused.records import Frame
 
 if TYPE_CHECKING:
@@ -43,6 +43,22 @@ SOURCE = "browser"
 SECONDS = 45
 BYTES = 262144
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.rooted("python3 -ISBc", "drives the browser, in a mount namespace of its own"),
+    _rights.run("id -u", "whose browser it is"),
+    _rights.rooted("chromium", "opens the page; also google-chrome and their programs below /usr/lib and /opt"),
+    _rights.rooted("sh -l -c", "the proxies of the login, by its own shell"),
+    _rights.rooted("stat -f -c", "is the folder in memory"),
+    _rights.rooted("systemctl show", "who dials, of `as: unit:`"),
+)
+READS = {
+    "/etc/chromium/policies/*": "policies of the machine",
+    "/etc/chromium-browser/policies/*": "policies of the machine",
+    "/etc/opt/chrome/policies/*": "policies of the machine",
+    "/etc/chromium.d/*": "flags of its start script",
+    "PROFILE/*": "what of a profile tells where connections go, copied into memory",
+    "/etc/environment": "proxies of every login",
+}
 
 NO_DRIVER = "python3 is not there to drive a browser with"
 PORTS = {"http": 80, "https": 443}
@@ -179,7 +195,7 @@ def fragment(asked: tuple[str, ...]) -> str:
     browse, dial = shlex.quote(_remote.program("browse.py")), shlex.quote(_remote.program("dial.py"))
     return (
         "u=$(id -u); for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
-        f'exec $S $p -ISc {browse} {dial} "$u" {" ".join(map(shlex.quote, words))}; fi; done; '
+        f'exec $S $p -ISBc {browse} {dial} "$u" {" ".join(map(shlex.quote, words))}; fi; done; '
         f"echo '{NO_DRIVER}'; exit 127"
     )
 

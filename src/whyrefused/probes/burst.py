@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import _sight
+from whyrefused.probes import _rights, _sight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,11 @@ SOURCE = "connect(2), packet(7)"
 SECONDS = 12
 BYTES = 65536
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.rooted("python3 -ISBc", "dials, and looks at the headers of these packets"),
+    _rights.run("sleep", "waits, where python3 is not there"),
+)
+READS: Mapping[str, str] = {}
 
 
 def fragment(asked: tuple[str, ...]) -> str:

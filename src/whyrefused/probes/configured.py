@@ -19,7 +19,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _remote, failed
+from whyrefused.probes import Unreadable, _remote, _rights, failed
 from whyrefused.probes.units import suffixed
 from whyrefused.records import Missing
 
@@ -33,6 +33,24 @@ SOURCE = "grep KEY FILE"
 SECONDS = 15
 BYTES = 262144
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.rooted("cat --", "the declared FILE, or an EnvironmentFile of the unit"),
+    _rights.rooted("cat", "the environment of the unit's main process"),
+    _rights.run("systemctl show", "the unit's environment and process"),
+    _rights.run("awk", "picks the destinations; nothing else leaves the host"),
+    _rights.run("sed -n", "parts of what systemctl printed"),
+    _rights.run("tr", "one variable a line"),
+    _rights.run("getent ahosts", "the addresses of a name that stands there"),
+    _rights.run("head -c", "no more than 256 KiB"),
+    _rights.run("head -n", "a reason, one line"),
+    _rights.run("timeout", "a dead resolver has 9 s"),
+)
+READS = {
+    "FILE": "as `configured_in` names it",
+    "/proc/PID/environ": "what the unit's process was started with",
+    "/etc/hosts": "read by getent",
+    "/etc/resolv.conf": "read by getent",
+}
 
 LARGE = 262144  # bytes; a larger file is no configuration of one client
 ANY_NAME = "localhost"

@@ -21,7 +21,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _answers, _remote, failed
+from whyrefused.probes import Unreadable, _answers, _remote, _rights, failed
 from whyrefused.probes._answers import Answer
 
 if TYPE_CHECKING:
@@ -33,6 +33,20 @@ SOURCE = "connect(2)"
 SECONDS = 45
 BYTES = 1048576
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.rooted("python3 -ISBc", "dials; as root only to become the user of `as`"),
+    _rights.rooted("perl -e", "dials; as root only to become the user of `as`, where python3 is not there"),
+    _rights.rooted("systemctl show", "whose unit it is"),
+)
+READS = {
+    "/proc/PID/status": "user and groups of the unit's process",
+    "/proc/PID/task/PID/children": "its children",
+    "/proc/PID/ns/net": "its network namespace",
+    "/proc/self/cgroup": "who dials",
+    "/proc/PID/cgroup": "who dials",
+    "/etc/hosts": "names",
+    "/etc/resolv.conf": "names",
+}
 
 NO_DIALLER = "neither python3 nor perl is there to dial with"
 
@@ -149,7 +163,7 @@ def _call(rights: str, asked: tuple[str, ...]) -> str:
     python, perl = shlex.quote(_remote.program("dial.py")), shlex.quote(_remote.program("dial.pl"))
     return (
         "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
-        f"exec {rights}$p -ISc {python} {arguments}; fi; done; "
+        f"exec {rights}$p -ISBc {python} {arguments}; fi; done; "
         f"if command -v perl >/dev/null 2>&1; then exec {rights}perl -e {perl} {arguments}; fi; "
         f"echo '{NO_DIALLER}'; exit 127"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, whole
+from whyrefused.probes import Unreadable, _rights, whole
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -14,6 +14,16 @@ SOURCE = "uname -n; id -u; cat /proc/sys/kernel/random/boot_id; date +%s"
 SECONDS = 5
 BYTES = 4096
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.run("uname -n", "the host's name"),
+    _rights.run("id -u", "who logged in"),
+)
+READS = {
+    "/etc/os-release": "which distribution",
+    "/proc/sys/kernel/random/boot_id": "which boot",
+}
+
+RIGHTS = frozenset({"all", "list", "none"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +36,7 @@ class Identity:
     os: str = ""  # ID= of os-release(5): debian, fedora, …
     visitor: str = ""  # the address that our SSH connection came from, as the host sees it
     reached: str = ""  # the host's own address that it came to
+    rights: str = ""  # all, list or none: what sudo permits; empty where it was not asked
     visitor_port: int = 0  # the ports of both ends; 0 where the evidence does not say
     port: int = 0
     clock: int = 0  # its own time, seconds since 1970; 0 where the evidence does not say
@@ -35,17 +46,18 @@ def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks a host who it is?"""
     return (
         'uname -n; id -u; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
-        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"; date +%s'
+        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"; echo "$M"; date +%s'
     )
 
 
 def parse(frame: Frame) -> Identity:
-    """Who is it? Lines: node name, effective user id, boot id, os-release ID, SSH_CONNECTION of sshd(8), its time."""
-    lines = [*frame.text.split("\n"), "", "", "", "", "", ""]
+    """Who is it? Lines: node name, effective user id, boot id, os-release ID, SSH_CONNECTION of sshd(8), rights, time."""
+    lines = [*frame.text.split("\n"), "", "", "", "", "", "", ""]
     if not lines[0] or not lines[1].isdigit():
         raise Unreadable(f"uname -n; id -u: not understood: {frame.text[:80]!r}")
     visitor, theirs, reached, ours = [*lines[4].split(), "", "", "", ""][:4]
     return Identity(
         hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached,
-        visitor_port=whole(theirs) or 0, port=whole(ours) or 0, clock=whole(lines[5]) or 0,
+        rights=lines[5] if lines[5] in RIGHTS else "", visitor_port=whole(theirs) or 0, port=whole(ours) or 0,
+        clock=whole(lines[6]) or 0,
     )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, _rights
 from whyrefused.probes.nft import KERNEL_HAS_NONE
 
 if TYPE_CHECKING:
@@ -17,6 +17,25 @@ SOURCE = "iptables-save; ip6tables-save"
 SECONDS = 10
 BYTES = 4194304
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.listed("iptables-save", "the rules"),
+    _rights.listed("ip6tables-save", "the rules"),
+    _rights.listed("iptables-legacy-save", "the rules, where the kernel has the old tables"),
+    _rights.listed("ip6tables-legacy-save", "the rules, where the kernel has the old tables"),
+    _rights.listed("ipset save", "the sets, where a rule names one"),
+    _rights.listed("grep -q . /proc/net/ip_tables_names", "are there old tables, where no iptables-save is installed"),
+    _rights.listed("grep -q . /proc/net/ip6_tables_names", "are there old tables, where no iptables-save is installed"),
+    _rights.run("grep -q", "has the kernel nf_tables: asking nft would load it"),
+)
+READS = {
+    "/proc/sys/kernel/osrelease": "which kernel",
+    "/lib/modules/*/modules.builtin": "is nf_tables built in",
+    "/proc/modules": "is it loaded",
+    "/proc/net/ip_tables_names": "which old tables",
+    "/proc/net/ip6_tables_names": "which old tables",
+    "/etc/ethertypes": "names that iptables-save prints",
+    "/etc/protocols": "names that iptables-save prints",
+}
 AT_BOOT = "at boot"
 """The name under which the units stand that load rules at boot, a word each."""
 
@@ -29,11 +48,14 @@ TAIL = re.compile(r"== status (\d+)")
 # iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. Which units load
 # rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
 FRAGMENT = (
-    'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$($S "$@" 2>&1 >&3); s=$?; } 3>&1; '
+    f"{_rights.ROOT}"
+    'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$(root "$@" 2>&1 >&3); s=$?; } 3>&1; '
     '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; }; '
-    "unseen() { ! command -v iptables-save >/dev/null && ! command -v iptables-legacy-save >/dev/null && "
-    "$S grep -qs . /proc/net/ip_tables_names /proc/net/ip6_tables_names && "
-    "printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n'; }; "
+    "unseen() { ! command -v iptables-save >/dev/null && ! command -v iptables-legacy-save >/dev/null || return 0; "
+    'for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ -e "$w" ] || continue; '
+    'root grep -q . "$w" >/dev/null 2>&1; case $? in 1) ;; '
+    "0) printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n' ;; "
+    "*) printf '== iptables-save\\n%s: Permission denied\\n== status 126\\n' \"$w\" ;; esac; done; }; "
     "rules() { l=; [ ! -e /proc/net/ip_tables_names ] || l=yes; [ ! -e /proc/net/ip6_tables_names ] || l=yes; "
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
     'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '

@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, whole
+from whyrefused.probes import Unreadable, _rights, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,19 @@ SOURCE = "sysctl"
 SECONDS = 10
 BYTES = 262144
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.run("grep -sH", "the settings"),
+    _rights.run("ss -H -t -a -n", "who holds the local ports, where half of them are taken"),
+    _rights.run("awk", "counts them"),
+)
+READS = {
+    "/proc/sys/fs/file-nr": "open files",
+    "/proc/sys/net/core/somaxconn": "limit of a queue",
+    "/proc/sys/net/ipv4/*": "limits of TCP",
+    "/proc/sys/net/netfilter/nf_conntrack_*": "the table of connections",
+    "/proc/net/sockstat": "how many sockets",
+    "/proc/net/sockstat6": "how many sockets",
+}
 
 SYS = "/proc/sys/"
 FILES = (

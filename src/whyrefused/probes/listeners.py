@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _rights, failed
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -16,6 +16,12 @@ SOURCE = "ss -Htulnpe"
 SECONDS = 10
 BYTES = 1048576
 SIDE_BY_SIDE = False
+RUNS = (_rights.listed("ss -H -t -u -l -n -p -e", "the sockets that listen; as root, whose they are"),)
+READS = {
+    "/proc/PID/stat": "whose socket it is, read by ss",
+    "/proc/PID/attr/current": "whose socket it is, read by ss",
+    "/proc/mounts": "where control groups are, read by ss",
+}
 
 UNIT = re.compile(r"/([^/]+\.(?:service|socket|scope|slice))(?=/|$)")
 ROW = re.compile(r"[a-z_]{3,12}\s+[A-Z0-9-]{6,12}\s+\d{1,12}\s+\d{1,12}\s")
@@ -45,7 +51,7 @@ class Listener:
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the listeners?"""
-    return "exec $S ss -H -t -u -l -n -p -e"
+    return f"{_rights.ROOT}root ss -H -t -u -l -n -p -e"
 
 
 def parse(frame: Frame) -> tuple[Listener, ...]:

@@ -14,7 +14,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _remote, failed
+from whyrefused.probes import Unreadable, _remote, _rights, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,11 @@ SOURCE = "host NAME SERVER"
 SECONDS = 15
 BYTES = 262144
 SIDE_BY_SIDE = True
+RUNS = (_rights.run("python3 -ISBc", "asks each nameserver, over UDP"),)
+READS = {
+    "/etc/resolv.conf": "which nameservers",
+    "/run/systemd/resolve/resolv.conf": "those behind the stub",
+}
 
 COLUMNS = 7
 NO_ASKER = "python3 is not there to ask nameservers with"
@@ -56,7 +61,7 @@ def fragment(asked: tuple[str, ...]) -> str:
     arguments = " ".join(map(shlex.quote, asked))
     return (
         "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
-        f"exec $p -ISc {shlex.quote(_remote.program('lookup.py'))} {arguments}; fi; done; echo '{NO_ASKER}'; exit 127"
+        f"exec $p -ISBc {shlex.quote(_remote.program('lookup.py'))} {arguments}; fi; done; echo '{NO_ASKER}'; exit 127"
     )
 
 

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, _rights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,17 @@ SOURCE = "getent ahosts"
 SECONDS = 15
 BYTES = 262144
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.run("getent ahosts", "the addresses, through the host's own resolver order"),
+    _rights.run("grep -siFw", "the lines of /etc/hosts that name it"),
+    _rights.run("readlink", "where /etc/resolv.conf leads"),
+    _rights.run("timeout", "a dead resolver has 9 s"),
+)
+READS = {
+    "/etc/hosts": "names",
+    "/etc/resolv.conf": "which nameservers",
+    "/etc/nsswitch.conf": "in which order",
+}
 
 FOUND, NOT_FOUND = 0, 2  # exit status of getent(1)
 PATIENCE = 9  # seconds; glibc gives a dead resolver 5 s twice (resolv.conf(5)), and then says "not known" too

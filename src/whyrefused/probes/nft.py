@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _remote, failed
+from whyrefused.probes import Unreadable, _remote, _rights, failed
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -14,6 +14,19 @@ SOURCE = "nft -j list ruleset"
 SECONDS = 10
 BYTES = 4194304
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.listed("nft -j list ruleset", "the rules"),
+    _rights.rooted("python3 -ISBc", "are there tables, where nft is not installed"),
+    _rights.run("grep -q", "has the kernel nf_tables: asking nft would load it"),
+)
+READS = {
+    "/proc/sys/kernel/osrelease": "which kernel",
+    "/lib/modules/*/modules.builtin": "is nf_tables built in",
+    "/proc/modules": "is it loaded",
+    "/etc/iproute2/*": "names that nft prints",
+    "/etc/protocols": "names that nft prints",
+    "/etc/services": "names that nft prints",
+}
 
 NO_NFTABLES = frozenset({"kernel without nf_tables", "kernel without a table of nf_tables"})
 
@@ -28,11 +41,11 @@ KERNEL_HAS_NONE = (
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the nftables rules? Where nft is not installed, whether the kernel has any."""
     python = "command -v python3 >/dev/null 2>&1"
-    tables = f"exec $S python3 -ISc {shlex.quote(_remote.program('tables.py'))}"
+    tables = f"exec $S python3 -ISBc {shlex.quote(_remote.program('tables.py'))}"
     return (
         f"if {KERNEL_HAS_NONE}; then echo 'kernel without nf_tables'; exit 0; fi; "
         f"if ! command -v nft >/dev/null 2>&1 && {python}; then {tables}; fi; "
-        "exec $S nft -j list ruleset"
+        f"{_rights.ROOT}root nft -j list ruleset"
     )
 
 

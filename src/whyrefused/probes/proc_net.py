@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, _rights
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -19,6 +19,13 @@ SOURCE = "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6"
 SECONDS = 10
 BYTES = 1048576
 SIDE_BY_SIDE = False
+RUNS = (_rights.run("grep -sHE", "the sockets that listen"),)
+READS = {
+    "/proc/net/tcp": "open ports",
+    "/proc/net/tcp6": "open ports",
+    "/proc/net/udp": "open ports",
+    "/proc/net/udp6": "open ports",
+}
 
 # State 0A is TCP_LISTEN; 07, TCP_CLOSE, is a UDP socket without a peer (include/net/tcp_states.h).
 ROW = re.compile(

@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, whole
+from whyrefused.probes import Unreadable, _rights, whole
 from whyrefused.probes.units import with_sockets
 
 if TYPE_CHECKING:
@@ -24,6 +24,22 @@ SOURCE = "/proc/PID"
 SECONDS = 10
 BYTES = 524288
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.run("systemctl show", "main process and limits"),
+    _rights.run("awk", "parts of what was printed, and tasks counted"),
+    _rights.rooted("stat -c", "how many files are open"),
+    _rights.rooted("ls -1", "how many files are open, before Linux 6.2"),
+    _rights.run("grep -sHE", "limits, state and user"),
+    _rights.run("grep -saoHE", "a limit in a command line, nothing else of it"),
+    _rights.run("grep -qE", "is a limit of tasks near"),
+    _rights.run("ss -H -t -n state established", "connections, where a limit of tasks is near"),
+)
+READS = {
+    "/proc/PID/limits": "limits of the unit's processes",
+    "/proc/PID/status": "state, user, threads",
+    "/proc/PID/cmdline": "a limit that stands in it",
+    "/proc/PID/task/PID/children": "its children",
+}
 
 PROPERTIES = (
     "Id,Names,MainPID,TasksCurrent,TasksMax,FreezerState,Accept,MaxConnections,MaxConnectionsPerSource,NConnections,"
@@ -50,7 +66,9 @@ at() {{ for q in $p; do printf ' /proc/%s/%s' "$q" "$1"; done; }}
 if [ "$p" ]; then
   d=$($S stat -c '%n %s' $(at fd) 2>/dev/null)
   case $d in *' 0'*|'')
-    $S sh -c 'for q do c=$(ls /proc/$q/fd 2>/dev/null | wc -l); echo "/proc/$q/fd $c"; done' sh $p ;;
+    $S ls -1 -- $(at fd) /dev/null 2>/dev/null | awk '
+      /^\/proc\/[0-9]+\/fd:$/ {{ sub(/:$/, ""); f = $0; c[f] = 0 }} f && /^[0-9]+$/ {{ c[f]++ }}
+      END {{ for (f in c) print f, c[f] }}' ;;
   *) printf '%s\n' "$d" ;; esac
   l=$(grep -sHE '^Max (open files|processes) ' $(at limits)); printf '%s\n' "$l"
   grep -sHE '^(State|Uid):' $(at status)

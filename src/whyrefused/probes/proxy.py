@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, failed
+from whyrefused.probes import Unreadable, _rights, failed
 from whyrefused.probes.units import suffixed
 from whyrefused.records import Missing
 
@@ -24,6 +24,43 @@ SOURCE = "env | grep -i _proxy="
 SECONDS = 20
 BYTES = 262144
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.run("SHELL -l -c", "the environment of a login: the login's own shell reads its own files"),
+    _rights.run(
+        "env -i",
+        "the environment of a login: the login's own shell reads its own files, where the visit came not by SSH",
+    ),
+    _rights.run("cat", "that environment, inside of the login shell"),
+    _rights.rooted("cat", "the environment of a unit's process"),
+    _rights.run("tr", "one variable a line"),
+    _rights.run("grep", "keeps the proxy variables, finds the lines that set them"),
+    _rights.run("sed", "strikes out credentials"),
+    _rights.run("head -n", "at most 40 lines"),
+    _rights.run("id -un", "whose environment"),
+    _rights.run("systemctl show", "a unit's process and files"),
+    _rights.run("systemctl show-environment", "what every unit gets"),
+    _rights.run("apt-config dump", "the proxy of apt, where its files name one"),
+    _rights.run("dpkg --print-foreign-architectures", "apt-config asks it at its start"),
+    _rights.run("python3 -ISBc", "one connect to each proxy that is set"),
+    _rights.run("sort -u", "each once"),
+    _rights.run("timeout", "a login shell has 8 s"),
+)
+READS = {
+    "/etc/environment": "proxies of every login",
+    "/etc/profile": "read by the login shell, and searched for lines that set a proxy",
+    "/etc/profile.d/*": "read by the login shell, and searched for lines that set a proxy",
+    "/etc/bash.bashrc": "read by the login shell, and searched for lines that set a proxy",
+    "HOME/.*": "read by the login shell, and searched: .profile, .bash_profile, .bash_login, .bashrc",
+    "/etc/apt/apt.conf.d/*": "is there a proxy",
+    "/etc/apt/apt.conf": "is there a proxy",
+    "HOME/.docker/config.json": "is there a proxy",
+    "/etc/docker/daemon.json": "is there a proxy",
+    "/etc/systemd/system.conf*": "lines that set a proxy",
+    "/etc/dpkg/*": "read by dpkg, which apt-config starts",
+    "/var/lib/dpkg/arch": "read by dpkg, which apt-config starts",
+    "/proc/PID/environ": "of a unit's process",
+    "/proc/self/environ": "of the login shell",
+}
 
 LOGIN, ETC, MANAGER = "login shell", "/etc/environment", "systemd manager"
 ASIDE = ("apt", "Docker client", "Docker daemon")
@@ -80,7 +117,7 @@ TRY = r"""
 try() {
   p=$(printf '%s\n' "$1" | grep -iE '(https?|all)_proxy=' |
     sed -nE 's#^[^=]*=(http://)?(\*\*\*@)?([A-Za-z0-9._-]+):([0-9]{1,5})/?$#\3:\4#p' | sort -u | head -n 4)
-  if [ "$p" ] && command -v python3 >/dev/null 2>&1; then timeout 6 python3 -ISc "$TRIED" $p; fi
+  if [ "$p" ] && command -v python3 >/dev/null 2>&1; then timeout 6 python3 -ISBc "$TRIED" $p; fi
 }
 """
 TRIED = r"""

@@ -16,7 +16,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, failed, whole
+from whyrefused.probes import Unreadable, _rights, failed, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,14 @@ SOURCE = "ss -Htlnm; nstat -az"
 SECONDS = 15
 BYTES = 1048576
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.run("ss -H -t -n -m", "how full each queue is"),
+    _rights.run("awk", "counts half-open connections"),
+    _rights.run("sleep", "two seconds, where something waits"),
+)
+READS = {
+    "/proc/net/netstat": "overflows",
+}
 
 # The row of a socket and the line of its memory stay together: what belongs to a half-open one is only counted.
 LOOK = r"""

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, _rights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,18 @@ SOURCE = "ip rule; ip route show table all"
 SECONDS = 5
 BYTES = 524288
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.run("ip -4 rule show", "which table"),
+    _rights.run("ip -4 route show table all", "the routes"),
+    _rights.run("ip -6 rule show", "which table"),
+    _rights.run("ip -6 route show table all", "the routes"),
+    _rights.run("grep -s", "is forwarding on"),
+)
+READS = {
+    "/etc/iproute2/*": "names of tables",
+    "/proc/sys/net/ipv4/*": "forwarding",
+    "/proc/sys/net/ipv6/*": "forwarding",
+}
 
 COMMANDS = ("ip -4 rule show", "ip -4 route show table all", "ip -6 rule show", "ip -6 route show table all")
 KINDS = frozenset({"unicast", "local", "broadcast", "multicast", "anycast", "throw", "unreachable", "prohibit",

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, whole
+from whyrefused.probes import Unreadable, _rights, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,22 @@ SOURCE = "ss -Htn state established; grep -i conn"
 SECONDS = 10
 BYTES = 262144
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.run("ss -H -t -n state established", "connections of the port"),
+    _rights.run("wc -l", "counts them"),
+    _rights.rooted("sed -n", "limits in the daemon's own file, nothing else of it"),
+    _rights.run("getconf _NPROCESSORS_ONLN", "how many workers"),
+    _rights.run("date", "the host's time, as nginx writes it"),
+    _rights.rooted("tail -n", "has nginx run out of connections"),
+    _rights.run("sed -n", "just those words"),
+    _rights.run("tail -n", "the last of them"),
+)
+READS = {
+    "/etc/haproxy/haproxy.cfg": "maxconn",
+    "/etc/nginx/nginx.conf": "worker_connections",
+    "/var/log/nginx/error.log": 'the words "worker_connections are not enough"',
+    "/sys/devices/system/cpu/online": "read by getconf",
+}
 
 HAPROXY, NGINX = "/etc/haproxy/haproxy.cfg", "/etc/nginx/nginx.conf"
 EXHAUSTED = "worker_connections are not enough"

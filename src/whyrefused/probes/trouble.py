@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, _rights
 from whyrefused.probes.units import suffixed, with_sockets
 from whyrefused.redact import redact
 
@@ -25,6 +25,37 @@ SOURCE = "journalctl -b -u UNIT"
 SECONDS = 15
 BYTES = 524288
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.run("sed -nE", "open ports; lines of unit files cut to the port"),
+    _rights.run("sed -E", "strikes out credentials"),
+    _rights.run("systemctl show", "state, files and needs of the units"),
+    _rights.rooted("journalctl -q --no-pager -b", "its last 30 lines, where it is down"),
+    _rights.rooted("grep -HsE", "lines of its files that name an open port"),
+    _rights.rooted("readlink", "has it a network of its own"),
+    _rights.listed("ps -e -o pid -o netns", "has a unit a network of its own, where sudo permits a list"),
+    _rights.listed("ss -H -x -l -n -p", "has a unit a unix socket"),
+)
+READS = {
+    "/proc/PID/stat": "whose socket it is, read by ss",
+    "/proc/PID/attr/current": "whose socket it is, read by ss",
+    "/proc/mounts": "where control groups are, read by ss",
+    "/proc/PID/*": "read by ps",
+    "/proc/net/tcp": "open ports",
+    "/proc/net/tcp6": "open ports",
+    "/proc/net/udp": "open ports",
+    "/proc/net/udp6": "open ports",
+    "/var/log/journal/*": "read by journalctl",
+    "/run/log/journal/*": "read by journalctl",
+    "/etc/machine-id": "read by journalctl",
+    "/proc/sys/kernel/random/boot_id": "read by journalctl",
+    "/proc/self/ns/net": "the host's network",
+    "/proc/PID/ns/net": "the unit's",
+    "UNIT FILES": "of a declared unit that is down: unit file, drop-ins, EnvironmentFile",
+    "/proc/sys/kernel/*": "read by ps",
+    "/proc/uptime": "read by ps",
+    "/proc/stat": "read by ps",
+    "/proc/meminfo": "read by ps",
+}
 
 LINES = 30  # of the journal, for each unit
 MOST = 8  # units that are looked at
@@ -33,7 +64,9 @@ MOST = 8  # units that are looked at
 # unit's files only the lines that name an open port are told, cut to just that. A socket that listens is in state 0A in
 # /proc/net/tcp, one of UDP without a peer in state 07 (include/net/tcp_states.h). A unit has a control group as long as
 # it has a process: where all have one and all ports are open, systemd need not be asked.
-ASK = r"""
+ASK = (
+    _rights.ROOT.replace("{", "{{").replace("}", "}}")
+    + r"""
 strike() {{ sed -E 's#://[^"\\ ]*@#://***@#g
 s/((pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key)[^ =:]{{0,9}} {{0,3}}[=:] {{0,3}})[^ ,;"\\]+/\1***/Ig
 s/"_(_[A-Z_]+|BOOT_ID)":"[^"]*",?//g; s/,}}$/}}/'; }}
@@ -72,10 +105,15 @@ q="(.*[^0-9.])?(${{p#|}})([^0-9A-Za-z.].*)?"
 $S grep -HsE "^[^#;]*(^|[^0-9.])(${{p#|}})([^0-9A-Za-z.]|\$)" $files /dev/null 2>/dev/null |
 sed -nE "s/^([^:]*): *([A-Za-z_][A-Za-z0-9_]*=)?(['\"]?[A-Za-z_][A-Za-z0-9_]*=)?$q\$/file	\1	\2\3	\5/p"
 }}
+net() {{ case $A in
+'') $S readlink "/proc/$1/ns/net" ;;
+*) printf '%s\n' "$t" | while read -r i w; do case $i:$w in "$1":[0-9]*) echo "$w" ;; esac; done ;;
+esac; }}
 sits() {{
-a=$($S readlink /proc/self/ns/net) && b=$($S readlink "/proc/$pid/ns/net") || return
+case $A in '') ;; *"/ss -H -x -l -n -p,"*) t=$(root ps -e -o pid -o netns) ;; *) return ;; esac
+a=$(net $$) && b=$(net "$pid") && [ "$b" ] || return
 if [ "$a" = "$b" ]; then printf 'network\tsame\n'; else printf 'network\tother\n'; fi
-x=$($S ss -H -x -l -n -p) || return
+x=$(root ss -H -x -l -n -p) || return
 printf 'sockets\tseen\n'
 printf '%s\n' "$x" | while read -r t s y z path rest; do
   case $rest in *",pid=$pid,"*) printf 'unix\t%s\n' "$path" ;; esac
@@ -100,6 +138,7 @@ printf '%s\n\n' "$o" | {{ while IFS='=' read -r k v; do case $k in
 esac; done; }}
 echo end
 """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable
+from whyrefused.probes import Unreadable, _rights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,13 @@ SOURCE = "systemctl show"
 SECONDS = 10
 BYTES = 262144
 SIDE_BY_SIDE = False
+RUNS = (
+    _rights.run("systemctl show", "the state"),
+    _rights.run("sed -n", "which socket starts it"),
+)
+READS = {
+    "/proc/uptime": "how long it has been active",
+}
 
 # Never Environment= or ExecStart=: they hold passwords.
 PROPERTIES = (

@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _sight, failed
+from whyrefused.probes import Unreadable, _rights, _sight, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,15 @@ SOURCE = "cat /proc/net/snmp /proc/net/snmp6 /proc/net/netstat"
 SECONDS = 12
 BYTES = 131072
 SIDE_BY_SIDE = True
+RUNS = (
+    _rights.rooted("python3 -ISBc", "looks at the headers of these packets"),
+    _rights.run("sleep", "waits, where python3 is not there"),
+)
+READS = {
+    "/proc/net/snmp": "counters",
+    "/proc/net/snmp6": "counters",
+    "/proc/net/netstat": "counters",
+}
 
 COUNTED = ("TcpOutRsts", "IcmpOutDestUnreachs", "Icmp6OutDestUnreachs", "TcpExtListenOverflows", "TcpExtListenDrops",
            "TcpExtTCPReqQFullDrop", "TcpExtIPReversePathFilter")  # fmt: skip

@@ -637,7 +637,7 @@ class Page:
         key = "%s %d" % (parts.hostname, port(parts))
         try:
             done = subprocess.Popen(
-                [sys.executable or "python3", "-ISc", DIAL, "4", key], stdin=subprocess.DEVNULL,
+                [sys.executable or "python3", "-ISBc", DIAL, "4", key], stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=self.user.become, cwd="/",
             )  # fmt: skip
             timer = threading.Timer(20, done.kill)
