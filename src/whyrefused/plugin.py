@@ -145,6 +145,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STATE].reading = opening.begin(config)
 
 
+@pytest.hookimpl(optionalhook=True, trylast=True)
+def pytest_metadata(metadata: dict[str, Any]) -> None:
+    """pytest-metadata prints what it finds in the environment of CI: a URL there may hold a token."""
+    from whyrefused.redact import redact  # noqa: PLC0415 - where that plugin is
+
+    for name, value in metadata.items():
+        if isinstance(value, str):
+            metadata[name] = redact(value)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item] | None:
     """A check of which the inventory declares nothing has no items, not even a skipped one."""

@@ -43,7 +43,8 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
     try:
         output, warnings = _carry(host, text, options)
     except ssh.NotReached as problem:
-        why, warnings = f"{problem.reason}: {problem.message}", problem.warnings
+        why = redact(f"{problem.reason}: {problem.message}", known)
+        warnings = tuple(redact(warning, known) for warning in problem.warnings)
         return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
     except Exception as error:  # noqa: BLE001 - whatever a backend does, the other hosts go on
         why = f"{type(error).__name__}: {redact(str(error), known)[:500]}"

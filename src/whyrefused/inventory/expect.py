@@ -107,8 +107,10 @@ def default_port(scheme: str) -> int | None:
 
 
 def _destination(text: str) -> str:
+    """The same without user and password: no item needs them, and each would show them."""
     destination(text)
-    return text
+    parts = urlsplit(text)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.username is not None else text
 
 
 def _proxy(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
