@@ -37,6 +37,7 @@ class State:
         self.audit: Audit | None = None
         self.reading: Future[Inventory] | None = None
         self.problem: str | None = None  # what is wrong with the inventory or the command line
+        self.broken: str | None = None  # the traceback of a fault of our own
         self.verdicts: Verdicts | None = None
         self.outcomes: dict[str, Outcome] = {}
         self.foreign: dict[str, tuple[str, str, str]] = {}
@@ -194,6 +195,12 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
     state = config.stash[STATE]
     if state.problem:
         raise pytest.UsageError(state.problem)
+    _stop_if_broken(state)
+
+
+def _stop_if_broken(state: State) -> None:
+    if state.broken:
+        pytest.exit(state.broken, returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
@@ -213,6 +220,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         wiring.visit(state, session.items)
+        _stop_if_broken(state)
     return (yield)
 
 

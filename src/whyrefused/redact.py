@@ -83,6 +83,11 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     return text
 
 
+def harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """Which variables may a program have that needs no secret? Those of which nothing is struck out."""
+    return {name: value for name, value in environ.items() if redact(told := f"{name}={value}") == told}
+
+
 def _forms(secret: str) -> Iterator[str]:
     """How may a known secret be written? As it is, in a URL, and in base64 where it is long enough to be told there."""
     if not secret:

@@ -13,7 +13,7 @@ from fuzz.growth import LINEAR, growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused.redact import STEPS, STRUCK, redact
+from whyrefused.redact import STEPS, STRUCK, harmless, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,6 +68,18 @@ def test_known_otherwise_written(how: str, before: str, secret: str) -> None:
     """A known secret is found in a URL and in base64 too, whatever stands beside it there."""
     written = WRITTEN[how](secret)
     assert written[2:-4] not in redact(f"{before}\n{written}", [secret])
+
+
+def test_harmless() -> None:
+    """A program that needs no secret is given no variable that holds one."""
+    kept = {"PATH": "/bin", "SSH_AUTH_SOCK": "/tmp/agent", "LC_ALL": "C.UTF-8", "http_proxy": "http://proxy:3128"}  # noqa: S108 - a name
+    secret = {
+        "CI_JOB_TOKEN": "abc",
+        "GIT_URL": "https://oauth2:abc@git/",
+        "AWS_SECRET_ACCESS_KEY": "abc",
+        "PGPASSWORD": "a",
+    }
+    assert kept == harmless(kept | secret)
 
 
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=20).map("".join))

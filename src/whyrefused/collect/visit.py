@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 import subprocess
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused import script, ssh
 from whyrefused.records import Frame, Missing, Reply
-from whyrefused.redact import redact
+from whyrefused.redact import harmless, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +81,10 @@ def _here(text: str, options: Options) -> bytes:
     # An operator's own session is not what a login to this machine looks like.
     script_text = f"unset SSH_CONNECTION\n{text}".encode()
     argv = ["timeout", f"{options.host_timeout:g}", "sh"]
-    done = subprocess.run(argv, input=script_text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)  # noqa: S603 - our own script
+    done = subprocess.run(  # noqa: S603 - our own script
+        argv, input=script_text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
+        env=harmless(os.environ),
+    )  # fmt: skip
     return done.stdout
 
 
