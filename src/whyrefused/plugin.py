@@ -208,8 +208,9 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     audit = config.stash[STATE].audit
     if audit is None:
         return None
-    hosts, items = len(audit.inventory.selected), len(audit.items)
-    return f"inventory: {', '.join(audit.inventory.sources)} ({hosts} hosts, {items} items declared)"
+    from whyrefused import wiring  # noqa: PLC0415 - as above
+
+    return wiring.opening(audit)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -253,6 +254,10 @@ def pytest_runtest_makereport(
     report = yield
     audit = item.config.stash[STATE].audit
     judged = audit.judged(report.nodeid) if audit else None
+    if audit is not None:
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.inert(report)
     if judged is not None and audit is not None:
         vars(report)["whyrefused"] = judged.outcome  # TestReport keeps extra attributes, through xdist too
         if report.failed and call.excinfo is not None:

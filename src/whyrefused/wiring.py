@@ -191,6 +191,26 @@ def _take_over_html(state: State) -> None:
                 state.config.pluginmanager.unregister(plugin)
 
 
+def opening(audit: Audit) -> str:
+    """Which inventory is it, and how much of it?"""
+    hosts, items = len(audit.inventory.selected), len(audit.items)
+    sources = reports.terminal(", ".join(audit.inventory.sources))
+    return f"inventory: {sources} ({hosts} hosts, {items} items declared)"
+
+
+def inert(report: pytest.TestReport) -> None:
+    """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
+    report.sections = [(name, reports.terminal(text)) for name, text in report.sections]
+    if isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        report.longrepr = (path, line, reports.terminal(reason))
+    elif report.longrepr is not None:
+        text = report.longreprtext
+        shown = reports.terminal(text)
+        if shown != text.replace("\t", "    "):
+            report.longrepr = shown
+
+
 def told(verdicts: Verdicts, result: str) -> str:
     """What does the terminal say of an item that is not as declared? Cause, wanted, saw, fix.
 
