@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused.case import BrowseItem, excluded
+from whyrefused.case import BrowseItem, excluded, unknown
 from whyrefused.cases import case_of
 from whyrefused.causes import registry
 from whyrefused.facts import pages, refuser
@@ -41,19 +41,29 @@ def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Eviden
     """
     found: dict[str, Finding] = {}
     for failure in sorted(failures, key=_nearest_first):
-        case = case_of(inventory, failure.item, failure.seen, evidence)
-        if case is None:
-            continue
-        rulings = {code: _ruled(code, case, evidence) for code in registry()}
-        for finding in _of_case(case, failure.id, rulings, evidence):
+        for finding in _explained(inventory, failure, evidence):
             known = found.get(finding.id)
             found[finding.id] = _joined(known, finding) if known else finding
     return tuple(sorted(found.values(), key=_weight))
 
 
+def _explained(inventory: Inventory, failure: Failure, evidence: Evidence) -> list[Finding]:
+    try:
+        case = case_of(inventory, failure.item, failure.seen, evidence)
+        if case is None:
+            return []
+        rulings = {code: _ruled(code, case, evidence) for code in registry()}
+        return _of_case(case, failure.id, rulings, evidence)
+    except Exception:  # noqa: BLE001 - the item stays failed; what one host says must not cost the others their findings
+        return []
+
+
 def _ruled(code: str, case: Case, evidence: Evidence) -> Ruling:
     """What does this cause answer? Where a plain connection to a page works, nothing on that way keeps it shut."""
-    ruling = registry()[code].rule(case, evidence)
+    try:
+        ruling = registry()[code].rule(case, evidence)
+    except Exception as fault:  # noqa: BLE001 - as above
+        return unknown(f"the rule itself failed: {type(fault).__name__}: {fault}")
     plain = pages.plain(case.seen.value) if isinstance(case.item, BrowseItem) else ()
     if plain and ruling.answer != "proven" and code not in {"proxy", "browser"}:
         lines = (evidence[case.item.host].line("connect(2)", line) for line in plain)

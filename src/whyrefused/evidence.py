@@ -82,6 +82,8 @@ class HostEvidence:
             return registry()[probe].parse(frame)
         except Unreadable as error:
             return Missing(self._privilege(str(error)))
+        except Exception as fault:  # noqa: BLE001 - what nobody thought of is not understood either
+            return Missing(f"{registry()[probe].SOURCE}: not understood: {type(fault).__name__}")
 
     def _privilege(self, why: str) -> str:
         """The reason, and what would help: most of what cannot be read is read by root."""

@@ -37,6 +37,7 @@ class State:
         self.audit: Audit | None = None
         self.reading: Future[Inventory] | None = None
         self.problem: str | None = None  # what is wrong with the inventory or the command line
+        self.broken: str | None = None  # the traceback of a fault of our own
         self.verdicts: Verdicts | None = None
         self.outcomes: dict[str, Outcome] = {}
         self.foreign: dict[str, tuple[str, str, str]] = {}
@@ -145,6 +146,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STATE].reading = opening.begin(config)
 
 
+@pytest.hookimpl(optionalhook=True, trylast=True)
+def pytest_metadata(metadata: dict[str, Any]) -> None:
+    """pytest-metadata prints what it finds in the environment of CI: a URL there may hold a token."""
+    from whyrefused.redact import redact  # noqa: PLC0415 - where that plugin is
+
+    for name, value in metadata.items():
+        if isinstance(value, str):
+            metadata[name] = redact(value)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item] | None:
     """A check of which the inventory declares nothing has no items, not even a skipped one."""
@@ -184,6 +195,12 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
     state = config.stash[STATE]
     if state.problem:
         raise pytest.UsageError(state.problem)
+    _stop_if_broken(state)
+
+
+def _stop_if_broken(state: State) -> None:
+    if state.broken:
+        pytest.exit(state.broken, returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
@@ -191,8 +208,9 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     audit = config.stash[STATE].audit
     if audit is None:
         return None
-    hosts, items = len(audit.inventory.selected), len(audit.items)
-    return f"inventory: {', '.join(audit.inventory.sources)} ({hosts} hosts, {items} items declared)"
+    from whyrefused import wiring  # noqa: PLC0415 - as above
+
+    return wiring.opening(audit)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -203,6 +221,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         wiring.visit(state, session.items)
+        _stop_if_broken(state)
     return (yield)
 
 
@@ -235,6 +254,10 @@ def pytest_runtest_makereport(
     report = yield
     audit = item.config.stash[STATE].audit
     judged = audit.judged(report.nodeid) if audit else None
+    if audit is not None:
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.inert(report)
     if judged is not None and audit is not None:
         vars(report)["whyrefused"] = judged.outcome  # TestReport keeps extra attributes, through xdist too
         if report.failed and call.excinfo is not None:

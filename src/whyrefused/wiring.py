@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import threading
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from whyrefused.collect.visit import Options
 from whyrefused.judge import Question
 from whyrefused.opening import begin
 from whyrefused.records import BadInput, Problem
+from whyrefused.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,9 +76,17 @@ def _audit(state: State) -> Audit | None:
         except BadInput as bad:
             state.problem = reports.terminal(str(bad))
             return None
+        except Exception as error:  # noqa: BLE001 - pytest would tell of it with our variables, and passwords in them
+            state.broken = without_variables(error)
+            return None
         for group in state.audit.inventory.groups:
             state.config.addinivalue_line("markers", f"{mark_of(group)}: hosts of the group {group}")
     return state.audit
+
+
+def without_variables(error: BaseException) -> str:
+    """What is told of a fault of our own? Its traceback, never with what the variables held (`--showlocals`)."""
+    return reports.terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
 
 
 def refuse_bad_input(state: State) -> None:
@@ -160,6 +170,8 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
         raise pytest.UsageError(reports.terminal(str(bad))) from bad
     except OSError as error:
         raise pytest.UsageError(f"{error.filename or 'evidence'}: {error.strerror}") from error
+    except Exception as error:  # noqa: BLE001 - as above
+        state.broken = without_variables(error)
 
 
 def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
@@ -177,6 +189,26 @@ def _take_over_html(state: State) -> None:
         for plugin in list(state.config.pluginmanager.get_plugins()):
             if isinstance(plugin, base):
                 state.config.pluginmanager.unregister(plugin)
+
+
+def opening(audit: Audit) -> str:
+    """Which inventory is it, and how much of it?"""
+    hosts, items = len(audit.inventory.selected), len(audit.items)
+    sources = reports.terminal(", ".join(audit.inventory.sources))
+    return f"inventory: {sources} ({hosts} hosts, {items} items declared)"
+
+
+def inert(report: pytest.TestReport) -> None:
+    """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
+    report.sections = [(name, reports.terminal(text)) for name, text in report.sections]
+    if isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        report.longrepr = (path, line, reports.terminal(reason))
+    elif report.longrepr is not None:
+        text = report.longreprtext
+        shown = reports.terminal(text)
+        if shown != text.replace("\t", "    "):
+            report.longrepr = shown
 
 
 def told(verdicts: Verdicts, result: str) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hostile import poison
+from scenarios import replay
 
 from whyrefused import report
+from whyrefused.causes import registry
 from whyrefused.report.escape import slug
 
 if TYPE_CHECKING:
@@ -44,17 +48,81 @@ def loud(browser: Any) -> list[Any]:  # noqa: ANN401 - loaded with runpy
     return events + [it for it in asked if not it.startswith(("file:///", "about:"))]
 
 
+UNFOLD = "document.querySelectorAll('details').forEach((it) => { it.open = true; })"
+FOLD = "document.querySelectorAll('details').forEach((it) => { it.open = false; })"
+POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+
+
+@pytest.fixture(scope="module")
+def show(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: ANN401 - loaded with runpy
+    """How is a text opened as a page? As a function."""
+    path = tmp_path_factory.mktemp("shown") / "page.html"
+
+    def show(text: str) -> Any:  # noqa: ANN401
+        path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        browser.show(1280, 900)
+        browser.open(path)
+        browser.evaluate(UNFOLD)
+        browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+        return browser
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def elements(show: Any, sample: dict[str, Any]) -> dict[bool, list[str]]:  # noqa: ANN401
+    """Which elements has the clean page, with its policy and without?"""
+    text = report.page(sample["broken"](), causes=sample["CAUSES"])
+    return {
+        kept: show(text if kept else POLICY.sub("", text)).evaluate(STRUCTURE).splitlines() for kept in (True, False)
+    }
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["as-it-is", "without-its-policy"])
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_no_payload_acts(opened: Any, sample: dict[str, Any], payload: str) -> None:  # noqa: ANN401
+def test_no_payload_acts(
+    show: Any,  # noqa: ANN401
+    sample: dict[str, Any],
+    elements: dict[bool, list[str]],
+    payload: str,
+    kept: bool,  # noqa: FBT001 - a case
+) -> None:
     """With a payload in every field the page has the clean page's elements and title, and loads nothing."""
-    clean = opened(sample["broken"]()).evaluate(STRUCTURE)
-    hostile = opened(sample["poisoned_run"](payload))
-    hostile.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
-    hostile.evaluate("new Promise((done) => setTimeout(done, 50))")
-    assert "3 findings, 4 hosts · whyrefused" == hostile.evaluate("document.title")
-    assert [] == loud(hostile)
-    hostile.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = false; })")
-    assert clean.splitlines() == hostile.evaluate(STRUCTURE).splitlines()
+    text = report.page(sample["poisoned_run"](payload), causes=sample["CAUSES"])
+    page = show(text if kept else POLICY.sub("", text))
+    assert kept == page.evaluate("document.querySelector('meta[http-equiv]') !== null")
+    assert "3 findings, 4 hosts · whyrefused" == page.evaluate("document.title")
+    assert [] == loud(page)
+    assert elements[kept] == page.evaluate(STRUCTURE).splitlines()
+
+
+def test_payloads_would_act(show: Any) -> None:  # noqa: ANN401
+    """On a page that writes what it is told, more than half of them run or load something, and it is seen here."""
+    acted = set()
+    for payload in PAYLOADS:
+        page = show(f"<!doctype html><meta charset=utf-8><title>clean</title><body><p title='x'>{payload}")
+        page.evaluate("document.querySelectorAll('[onfocus]').forEach((it) => it.focus())")
+        title = page.evaluate("document.title")
+        if title != "clean" or loud(page) or page.evaluate("document.querySelectorAll('meta').length") != 1:
+            acted.add(payload)
+    assert len(acted) > len(PAYLOADS) / 2, sorted(acted)
+
+
+def test_hosts_that_mean_harm(show: Any) -> None:  # noqa: ANN401
+    """What real hosts said, with payloads all over, judged by the tool: only texts differ from a harmless report."""
+    causes = {code: (cause.title, cause.text) for code, cause in registry().items()}
+    runs = []
+    for at, story in enumerate(replay.STORIES[::20]):
+        inventory, kept, _ = replay.read(story)
+        runs += [poison.judged(inventory, poison.replies(kept, PAYLOADS[:-1], every, at)) for every in (7, 60)]
+    run = poison.one_of(runs)
+    assert run.findings
+    shown = {}
+    for name, of in (("hostile", run), ("clean", poison.clean(run, frozenset(causes)))):
+        page = show(POLICY.sub("", report.page(of, causes=causes)))
+        assert [] == loud(page), name
+        shown[name] = page.evaluate(STRUCTURE).splitlines()
+    assert shown["clean"] == shown["hostile"]
 
 
 def test_the_policy_is_in_force(opened: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401

@@ -63,7 +63,7 @@ def test_anything(output: bytes, status: int) -> None:
 )
 def test_clock(clock: str, words: str) -> None:
     """A clock that is off by more than half a minute is told, with the least by which it is off."""
-    frames = {"identity": Frame(text=f"web1\n0\nboot\ndebian\n\n{clock}\n", status=0)}
+    frames = {"identity": Frame(text=f"web1\n0\nboot\ndebian\n\nnone\n{clock}\n", status=0)}
     (said,) = answer.notes(WHOLE, TOKEN, frames, (100000.0, 100100.0)) if words else ("",)
     assert words in said
     assert bool(words) == bool([*answer.notes(WHOLE, TOKEN, frames, (100000.0, 100100.0))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 import subprocess
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from whyrefused import script, ssh
 from whyrefused.collect import answer
 from whyrefused.records import Frame, Missing, Reply
-from whyrefused.redact import redact
+from whyrefused.redact import harmless, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,8 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
         output, status, warnings = _carry(host, text, options)
         answer.check(output, status, token, len(asked), host.name)
     except ssh.NotReached as problem:
-        why, warnings = f"{problem.reason}: {problem.message}", problem.warnings
+        why = redact(f"{problem.reason}: {problem.message}", known)
+        warnings = tuple(redact(warning, known) for warning in problem.warnings)
         return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
     except Exception as error:  # noqa: BLE001 - whatever a backend does, the other hosts go on
         why = f"{type(error).__name__}: {redact(str(error), known)[:500]}"
@@ -98,7 +100,10 @@ def _here(text: str, options: Options) -> tuple[bytes, int]:
     # An operator's own session is not what a login to this machine looks like.
     script_text = f"unset SSH_CONNECTION\n{text}".encode()
     argv = ["timeout", f"{options.host_timeout:g}", "sh"]
-    done = subprocess.run(argv, input=script_text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)  # noqa: S603 - our own script
+    done = subprocess.run(  # noqa: S603 - our own script
+        argv, input=script_text, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False,
+        env=harmless(os.environ),
+    )  # fmt: skip
     if done.returncode == TIMED_OUT:
         raise ssh.NotReached("command-timed-out", f"no answer within {options.host_timeout:g} s (--host-timeout)")
     return done.stdout, done.returncode

@@ -11,6 +11,7 @@ from whyrefused.facts import resolution
 from whyrefused.facts.addresses import V4, plain
 from whyrefused.inventory.expect import default_port
 from whyrefused.plan.who import is_literal, is_self
+from whyrefused.probes import whole
 from whyrefused.probes.configured import ANY_NAME, dotted, siblings
 from whyrefused.records import CouldNotLook, Line, Missing
 
@@ -104,6 +105,8 @@ def _of_source(item: ConfiguredItem, evidence: Evidence, found: Configured, sour
         what = f"no {key}" if key else "no destination"
         return Told(said=f"{what} in {file}", lines=(host.line(file, what),), met=False)
     places = _places(settings, key, f"{host.name}: {found.where}")
+    if not places:
+        raise CouldNotLook(f"{host.name}: {found.where}: {UNREADABLE}")
     judged = [(place, _departs(place, item, evidence, found)) for place in places]
     place, variant = next((pair for pair in judged if pair[1] is None), judged[0])
     where = f"{file} (environment of its process)" if source == "process" else file
@@ -158,12 +161,12 @@ def _is(path: str, key: str) -> bool:
 
 def _place(scheme: str, text: str, lines: tuple[str, ...]) -> Place:
     scheme = scheme.removeprefix("jdbc:").partition("+")[0]
-    if text.isdigit():
-        return Place(scheme=scheme, host="", port=int(text), lines=lines)
+    if (number := whole(text)) is not None:
+        return Place(scheme=scheme, host="", port=number, lines=lines)
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, ""
-    return Place(scheme=scheme, host=host.strip("[]"), port=int(port) if port.isdigit() else None, lines=lines)
+    return Place(scheme=scheme, host=host.strip("[]"), port=whole(port), lines=lines)
 
 
 def _with(place: Place, port: Place | None) -> Place:

@@ -56,10 +56,13 @@ def target(arguments: Arguments, chains: Collection[str]) -> Iterator[Op]:
         yield Action(kind="unknown", how=DECIDERS.get(name, "this target is not modelled"), text=text)
 
 
-def _reject(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all
+def _reject(name: str, options: list[str], text: str) -> Iterator[Op]:
     # iptables-save always prints the code.
     code = _value(options, "--reject-with") or "icmp-port-unreachable"
-    yield Action(kind="reject", how=REJECTS.get(code, code))
+    if code in REJECTS:
+        yield Action(kind="reject", how=REJECTS[code])
+    else:
+        yield Action(kind="unknown", how=DECIDERS.get(name, "this target is not modelled"), text=text)
 
 
 def _track(name: str, options: list[str], text: str) -> Iterator[Op]:  # noqa: ARG001 - one signature for all

@@ -55,6 +55,9 @@ WORD = 0xFFFFFFFF
 OUTSIDE = {"bridge": "bridged frames", "arp": "ARP"}
 IDLE = frozenset({"counter", "log", "last", "dup", "flow", "ct helper", "ct timeout", "ct expectation", "secmark"})
 
+ICMPX_CODES = frozenset({"port-unreachable", "admin-prohibited", "no-route", "host-unreachable"})
+"""nft(8), REJECT STATEMENT: the codes that stand for one of ICMP and one of ICMPv6."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Parsed:
@@ -337,7 +340,7 @@ class _Reader:
         over = isinstance(inner, dict) and any(isinstance(each, dict) and each.get("inv") for each in inner.values())
         yield Open(text=item, why=LOAD, rest=not over)
 
-    def _reject(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:  # noqa: ARG002 - one signature for all
+    def _reject(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:
         value = value or {}
         kind, code = value.get("type") or "icmpx", value.get("expr") or "port-unreachable"
         if kind == "tcp reset":
@@ -348,7 +351,10 @@ class _Reader:
             need = family(4 if kind == "icmp" else 6)
             if not self._given(need):
                 yield need
-        yield Action(kind="reject", how=f"{kind} {code}")
+        if kind in {"icmp", "icmpv6"} or (kind == "icmpx" and code in ICMPX_CODES):
+            yield Action(kind="reject", how=f"{kind} {code}")
+        else:
+            yield Action(kind="unknown", how=NOT_MODELLED, text=_text(item))
 
     def _dnat(self, value: Json, item: dict[str, Json]) -> Iterator[Op]:
         yield from self._translate(value or {}, item, source=False)

@@ -107,8 +107,10 @@ def default_port(scheme: str) -> int | None:
 
 
 def _destination(text: str) -> str:
+    """The same without user and password: no item needs them, and each would show them."""
     destination(text)
-    return text
+    parts = urlsplit(text)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.username is not None else text
 
 
 def _proxy(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -156,10 +158,10 @@ class Port(Model):
 class ProxySettings(Model):
     """The proxy that clients must be set to use, by scheme."""
 
-    http: str | None = Field(None, description="`http_proxy`: a URL, or `none`.")
-    https: str | None = Field(None, description="`https_proxy`: a URL, or `none`.")
-    ftp: str | None = Field(None, description="`ftp_proxy`: a URL, or `none`.")
-    all: str | None = Field(None, description="`all_proxy`: a URL, or `none`.")
+    http: str | None = Field(None, repr=False, description="`http_proxy`: a URL, or `none`.")
+    https: str | None = Field(None, repr=False, description="`https_proxy`: a URL, or `none`.")
+    ftp: str | None = Field(None, repr=False, description="`ftp_proxy`: a URL, or `none`.")
+    all: str | None = Field(None, repr=False, description="`all_proxy`: a URL, or `none`.")
     no_proxy: Annotated[tuple[str, ...], Listed] | None = Field(
         None, description="Names that `no_proxy` must hold; more may stand in it."
     )

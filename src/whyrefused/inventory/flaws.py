@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from whyrefused.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,6 @@ Path = tuple[str | int, ...]
 """Keys and indexes from a level's variables inwards: ("expect", "ports", "443/tcp", "bind")."""
 
 LONGEST = 80
-LOGIN = re.compile(r"://[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ def inert(text: str) -> str:
 
 
 def discreet(text: str) -> str:
-    """How is text shown without the password of a URL in it?"""
-    return LOGIN.sub("://***@", text)
+    """How is text shown without the passwords in it?"""
+    return redact(text)
 
 
 def shown(value: object, longest: int = LONGEST) -> str:

@@ -34,7 +34,7 @@ def parsed(value: str) -> Way:
     user, at, place = rest.rpartition("@")
     place = re.split(r"[/?#\s]", place, maxsplit=1)[0]
     name, colon, number = place.rpartition(":")
-    told = bool(colon) and number.isdigit() and len(number) <= 5  # noqa: PLR2004 - digits of a port
+    told = bool(colon) and number.isascii() and number.isdigit() and len(number) <= 5  # noqa: PLR2004 - digits of a port
     host = name if told else place
     return Way(
         url=f"{scheme.lower()}://{place}", host=host.strip("[]"), port=int(number) if told else None,

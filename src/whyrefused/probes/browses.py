@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from whyrefused.probes import Unreadable, _remote, _rights, dials, failed
+from whyrefused.probes import Unreadable, _remote, _rights, dials, failed, whole
 from whyrefused.records import Frame
 
 if TYPE_CHECKING:
@@ -208,7 +208,8 @@ def parse(frame: Frame) -> Mapping[str, Browse]:
     ended = []
     for line in frame.text.split("\n"):
         name, *words = line.split("\t")
-        rows.setdefault(name, []).append(words)
+        if words:
+            rows.setdefault(name, []).append(words)
         if words == ["end"]:
             ended.append(name)
     return {name: _browse(rows[name]) for name in ended}
@@ -240,7 +241,7 @@ def _opened(row: list[str], hops: list[list[str]]) -> Opened:
     if len(row) != 6:  # noqa: PLR2004 - as the docstring has it
         raise Unreadable(f"{SOURCE}: not understood: {' '.join(row)[:120]!r}")
     _, name, word, status, remote, url = row
-    if not status.isdigit() or len(status) > 3:  # noqa: PLR2004 - RFC 9110, 15
+    if whole(status) is None or len(status) > 3:  # noqa: PLR2004 - RFC 9110, 15
         raise Unreadable(f"{SOURCE}: not understood: {' '.join(row)[:120]!r}")
     seen = {"-": "", "cache": " from its cache"}.get(remote, f" from {remote.replace(' ', ' port ')}")
     told = f"opened, status {status}{seen}" if word == "ok" else word

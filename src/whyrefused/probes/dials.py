@@ -64,6 +64,9 @@ SYMPTOMS: Mapping[str, Symptom] = {
 }
 
 
+NOWHERE = ("-", "0.0.0.0", "::")  # noqa: S104 - no way was found, so no address of its own
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Try:
     """One connect to one address."""
@@ -236,7 +239,7 @@ def _try(row: list[str]) -> Try:
             address=ipaddress.ip_address(address.partition("%")[0]),
             word=word,
             milliseconds=int(took),
-            source="" if source in {"-", "0.0.0.0", "::"} else source.partition("%")[0],  # noqa: S104 - no way was found
+            source="" if source in NOWHERE else str(ipaddress.ip_address(source.partition("%")[0])),
             icmp=_icmp(icmp),
             line=_words(address, word, took, source, icmp),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,19 @@ def fragment(_asked: tuple[str, ...]) -> str:
 def parse(frame: Frame) -> Identity:
     """Who is it? Lines: node name, effective user id, boot id, os-release ID, SSH_CONNECTION of sshd(8), rights, time."""
     lines = [*frame.text.split("\n"), "", "", "", "", "", "", ""]
-    if not lines[0] or not lines[1].isdigit():
+    uid = whole(lines[1])
+    if not lines[0] or uid is None:
         raise Unreadable(f"uname -n; id -u: not understood: {frame.text[:80]!r}")
     visitor, theirs, reached, ours = [*lines[4].split(), "", "", "", ""][:4]
     return Identity(
-        hostname=lines[0], uid=int(lines[1]), boot=lines[2], os=lines[3], visitor=visitor, reached=reached,
+        hostname=lines[0], uid=uid, boot=lines[2], os=lines[3], visitor=_address(visitor), reached=_address(reached),
         rights=lines[5] if lines[5] in RIGHTS else "", visitor_port=whole(theirs) or 0, port=whole(ours) or 0,
         clock=whole(lines[6]) or 0,
     )  # fmt: skip
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.partition("%")[0]))
+    except ValueError:
+        return ""

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _rights
+from whyrefused.probes import Unreadable, _rights, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ def parse(frame: Frame) -> Mapping[str, Name]:
 
 def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, ...]) -> Name:
     printed = tuple(words for owner, kind, words in rows if owner == name and kind == "getent" and words)
-    code = int(status) if status.isdigit() else -1
+    code = whole(status)
     if code not in {FOUND, NOT_FOUND, 124, 143}:
         raise Unreadable(f"getent ahosts {name}: exit status {status} ({' '.join(printed)[:200]})")
     return Name(

@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.probes import Unreadable, _rights
+from whyrefused.probes import Unreadable, _rights, whole
 from whyrefused.probes.units import suffixed, with_sockets
 from whyrefused.redact import redact
 
@@ -236,7 +236,7 @@ def _trouble(unit: str, rows: list[list[str]]) -> Trouble:
         mentions=tuple(
             Mention(file=file, key=key, port=int(port), line=f"{key} {port}".strip())
             for file, key, port in _of(rows, "file", 3)
-            if port.isdigit() and len(port) < 6  # noqa: PLR2004 - RFC 9293
+            if whole(port) is not None and len(port) < 6  # noqa: PLR2004 - RFC 9293
         ),
         network=next((words[0] for words in _of(rows, "network", 1)), ""),
         sockets_seen=bool(_of(rows, "sockets", 1)),

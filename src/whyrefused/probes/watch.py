@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _rights, _sight, failed
+from whyrefused.probes import Unreadable, _rights, _sight, failed, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,10 +80,10 @@ def _counters(text: str, when: str) -> dict[str, int]:
             continue
         group = fields[0].rstrip(":")
         if not fields[0].endswith(":"):
-            found |= {fields[0]: int(fields[1])} if fields[1].isdigit() else {}
+            found |= {fields[0]: number} if (number := whole(fields[1])) is not None else {}
         elif group not in heads:
             heads[group] = fields[1:]
         else:
-            found |= {f"{group}{name}": int(value) for name, value in zip(heads[group], fields[1:], strict=False)
-                      if value.isdigit()}  # fmt: skip
+            found |= {f"{group}{name}": number for name, value in zip(heads[group], fields[1:], strict=False)
+                      if (number := whole(value)) is not None}  # fmt: skip
     return found

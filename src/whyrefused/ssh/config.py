@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whyrefused.redact import harmless
 from whyrefused.ssh import arguments
 from whyrefused.ssh.records import NotReached, shown
 
@@ -267,6 +268,7 @@ def _ask(program: str, options: tuple[str, ...], host: str) -> dict[str, list[st
             capture_output=True,
             timeout=_SSH_SECONDS,
             check=False,
+            env=harmless(os.environ),
         )
     except subprocess.TimeoutExpired:
         raise NotReached("local", f"`ssh -G {shown(host)}` did not end within {_SSH_SECONDS:.0f} s.") from None
