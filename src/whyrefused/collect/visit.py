@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import script, ssh
+from whyrefused.collect import limits
 from whyrefused.records import Frame, Missing, Reply
 from whyrefused.redact import redact
 
@@ -44,12 +45,15 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
         output, warnings = _carry(host, text, options)
     except ssh.NotReached as problem:
         why, warnings = f"{problem.reason}: {problem.message}", problem.warnings
-        return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
+        starved = limits.starved(problem)
     except Exception as error:  # noqa: BLE001 - whatever a backend does, the other hosts go on
         why = f"{type(error).__name__}: {redact(str(error), known)[:500]}"
-        return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
-    frames = {name: _redacted(frame, known) for name, frame in script.split(output, token, asked).items()}
-    return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), warnings
+        starved = limits.starved(error)
+    else:
+        frames = {name: _redacted(frame, known) for name, frame in script.split(output, token, asked).items()}
+        return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), warnings
+    seconds = time.monotonic() - start
+    return Reply(host=host.name, frames={}, unreached=why, seconds=seconds, starved=starved), warnings
 
 
 def _become(connection: Connection, options: Options) -> str:

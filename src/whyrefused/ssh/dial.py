@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from whyrefused.ssh.records import NotReached, shown
+from whyrefused.ssh.records import SHORT, NotReached, shown
 
 if TYPE_CHECKING:
     from whyrefused.ssh.config import Target
@@ -55,6 +55,8 @@ def dial(target: Target, seconds: float) -> socket.socket:
             code = error.errno or errno.ETIMEDOUT
         except OSError as error:
             code = error.errno or 0
+            if code in SHORT:
+                raise
         failures.append((code, str(address[0])))
     raise _failed(target, failures)
 
