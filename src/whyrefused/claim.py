@@ -55,8 +55,11 @@ class Claim:
                 os.close(lock)
 
 
-def claim(files: Sequence[Path], started: str) -> Claim:
-    """Take these files for this run. Raises BadInput where another run has one of them."""
+def claim(files: Sequence[Path], started: str, *, spare: Path | None = None) -> Claim:
+    """Take these files for this run. Raises BadInput where another run has one of them.
+
+    `spare` is a journal that this run reads: it stays, and nobody need be told of it.
+    """
     mine = sorted({os.path.abspath(file) for file in files})  # noqa: PTH100 - resolve() would follow links
     journals: list[Path] = []
     locks: list[int] = []
@@ -66,7 +69,7 @@ def claim(files: Sequence[Path], started: str) -> Claim:
         try:
             make_folder(folder)
             with _turn(folder):
-                dead, locked = _others(folder, mine)
+                dead, locked = _others(folder, mine, spare)
                 if locked:
                     Claim(journals=tuple(journals), locks=tuple(locks)).release()
                     raise BadInput(locked)
@@ -92,7 +95,8 @@ def _turn(folder: Path) -> Iterator[None]:
             time.sleep(0.01)
         yield
     finally:
-        os.close(descriptor)
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def _locked(descriptor: int) -> bool:
@@ -123,10 +127,12 @@ def _own(folder: Path, head: dict[str, Any]) -> tuple[Path, int]:
     return journal, lock
 
 
-def _others(folder: Path, mine: Sequence[str]) -> tuple[list[Path], Problem | None]:
+def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list[Path], Problem | None]:
     """Which journals of killed runs are here, and which file of ours is another run's?"""
     dead: list[Path] = []
     for journal in sorted(folder.glob(f"{PREFIX}*/{NAME}")):
+        if journal == spare:
+            continue
         try:
             descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:

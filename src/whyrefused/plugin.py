@@ -151,6 +151,9 @@ def pytest_configure(config: pytest.Config) -> None:
                 folder.mkdir(mode, exist_ok=True)
         except OSError as error:
             raise pytest.UsageError(f"--html {html}: {error.strerror}") from error
+    if html and (config.getoption("inventory") or config.getini("whyrefused_inventory")):
+        # Our page always is; else pytest-html writes a style sheet beside it, now, and through links.
+        config.option.self_contained_html = True
     config.stash[STATE] = State(config)
     for name in (*CHECKS, "paths"):
         config.addinivalue_line("markers", f"{name}: items of the check `{'connects' if name == 'paths' else name}`")

@@ -98,7 +98,8 @@ def take(state: State) -> None:
     config, option = state.config, state.config.option
     html, findings = _targets(config)
     files = (html, findings, option.save_evidence, getattr(option, "xmlpath", None))
-    state.claim = claim([Path(file) for file in files if file], now())
+    replayed = Path(option.evidence).absolute() if option.evidence else None
+    state.claim = claim([Path(file) for file in files if file], now(), spare=replayed)
     state.unwritten += [f"the journal: {problem}" for problem in state.claim.problems]
     state.junit = junit.take_over(config)
 
@@ -343,22 +344,14 @@ def closing(state: State) -> list[str]:
     lines += [f"note: {note}" for note in run.notes]
     lines += [f"could not write {problem}" for problem in state.unwritten]
     lines += [f"what the hosts said is kept: --evidence={state.kept}"] if state.kept else []
-    lines += [
-        f"note: a run that was killed left what its hosts had said: --evidence={journal}" for journal in _left(state)
-    ]
+    left = state.claim.abandoned if state.claim else ()
+    lines += [f"note: a killed run left what its hosts had said: --evidence={journal}" for journal in left]
     lines.append(reports.summary(run))
     option = state.config.option
     written = getattr(option, "htmlpath", None) or (None if option.findings else LATEST.with_suffix(".html"))
     if written and not state.unwritten:
         lines.append(f"Report: {written}")
     return [part for line in lines for part in reports.terminal(line).split("\n")]
-
-
-def _left(state: State) -> list[Path]:
-    """Which journals of killed runs lie where this one writes?"""
-    replayed = state.config.getoption("evidence")
-    read = Path(replayed).absolute() if replayed else None
-    return [journal for journal in (state.claim.abandoned if state.claim else ()) if journal != read]
 
 
 def _finding(number: int, finding: Finding) -> list[str]:
