@@ -68,13 +68,20 @@ class Fleet:
         return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "checks"),
                 f"--inventory={self.inventory}", f"--ssh-config={self.config}", *options]  # fmt: skip
 
-    def start(self, cwd: Path, *options: str, **how: Any) -> subprocess.Popen[str]:  # noqa: ANN401 - Popen's own
+    def start(
+        self,
+        cwd: Path,
+        *options: str,
+        more: Mapping[str, str] | None = None,
+        **how: Any,  # noqa: ANN401 - Popen's own
+    ) -> subprocess.Popen[str]:
         """Start an audit there."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTEST_"))}
         kept.pop("SSH_AUTH_SOCK", None)
+        kept |= {"TERM": "dumb", **(more or {})}
         with (cwd / "said").open("w") as said:
             return subprocess.Popen(
-                self.command(*options), cwd=cwd, env=kept | {"TERM": "dumb"}, stdin=subprocess.DEVNULL, stdout=said,
+                self.command(*options), cwd=cwd, env=kept, stdin=subprocess.DEVNULL, stdout=said,
                 stderr=subprocess.STDOUT, text=True, **how,
             )  # fmt: skip
 

@@ -93,3 +93,41 @@ def afterwards(hosts: Fleet, folder: Path, said: str) -> set[str]:
     assert status == 2, said + (folder / "said").read_text()
     assert journals(folder) == [journal], said
     return judged(found(folder))
+
+
+def test_workers_are_told(hosts: Fleet, tmp_path: Path) -> None:
+    """With -n 2 the process that is told to end lets the others tell what they have."""
+    hosts.delays({host: 0.0 if host in {"h1", "h2"} else 30.0 for host in hosts.hosts})
+    process = hosts.start(tmp_path, *WRITTEN, "-n2")
+    until = time.monotonic() + PATIENCE
+    while len(in_journal(tmp_path)) < 2 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
+    assert judged(found(tmp_path)) == {"h1", "h2"}
+    assert [] == list(tmp_path.glob(".whyrefused-*"))
+
+
+def test_a_signal_that_is_ignored_stays_so(hosts: Fleet, tmp_path: Path) -> None:
+    """Under nohup a hang-up ends nothing."""
+    hosts.delays(dict.fromkeys(hosts.hosts, 0.5))
+    process = hosts.start(tmp_path, *WRITTEN, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    until_it_listens(process)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(PATIENCE) == 0, (tmp_path / "said").read_text()
+    assert judged(found(tmp_path)) == set(hosts.hosts)
+
+
+def test_a_test_of_others_is_torn(hosts: Fleet, tmp_path: Path) -> None:
+    """An operator's own test that never ends does not keep a run: all hosts were judged, and that is told."""
+    hosts.delays(dict.fromkeys(hosts.hosts, 0.0))
+    (tmp_path / "test_own.py").write_text(
+        "import pathlib, time\n\ndef test_it():\n    pathlib.Path('begun').touch()\n    time.sleep(600)\n"
+    )
+    process = hosts.start(tmp_path, *WRITTEN, "test_own.py")
+    until = time.monotonic() + PATIENCE
+    while not (tmp_path / "begun").exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
+    assert judged(found(tmp_path)) == set(hosts.hosts)

@@ -41,7 +41,7 @@ class Visited:
     @property
     def told(self) -> tuple[str, ...]:
         """What must the reader know?"""
-        of_hosts = [f"{host}: {warning}" for host, warnings in self.warnings.items() for warning in warnings]
+        of_hosts = [f"{host}: {warning}" for host, warnings in sorted(self.warnings.items()) for warning in warnings]
         return tuple(dict.fromkeys((*of_hosts, *self.notes)))
 
 
