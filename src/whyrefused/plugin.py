@@ -223,7 +223,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         wiring.visit(state, session.items)
-        if state.stop.by:
+        # A worker's own controller waits for each of its items.
+        if state.stop.by and not hasattr(session.config, "workerinput"):
             wiring.run_out(state, session.items)
             raise session.Interrupted(f"interrupted ({state.stop.by})")
     try:
@@ -240,10 +241,18 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A signal tears tests of others, which may take for ever; ours end by themselves, and are told of whole."""
-    signals = item.config.stash[STATE].signals
+    state = item.config.stash[STATE]
+    signals = state.signals
     signals.tearing = "declared" not in getattr(item, "fixturenames", ())
     try:
         return (yield)
+    except KeyboardInterrupt:
+        signals.tearing = False
+        if state.stop.by:
+            from whyrefused import wiring  # noqa: PLC0415 - as above
+
+            wiring.log(item, "failed", f"interrupted ({state.stop.by})")
+        raise
     finally:
         signals.tearing = False
 
@@ -265,7 +274,7 @@ def seen(request: pytest.FixtureRequest, declared: object) -> Seen:  # noqa: ARG
     if judged.miss is not None:
         raise judged.miss
     if judged.seen is None:
-        pytest.skip("nothing was looked at")
+        pytest.skip(judged.why or "nothing was looked at")
     return judged.seen
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from whyrefused.audit import Verdicts
     from whyrefused.plan.items import Item
     from whyrefused.plugin import State
-    from whyrefused.records import Finding, Run
+    from whyrefused.records import Finding, Outcome, Run
 
 QUIET_FROM = 500  # failures; pytest's own section of them takes quadratic time
 LATEST = Path("reports") / "latest"
@@ -212,16 +212,21 @@ def run_out(state: State, items: Sequence[pytest.Item]) -> None:
             said = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {one.observed}")
         elif one.outcome != "passed" and state.verdicts:
             said = told(state.verdicts, item.nodeid)
-        report = pytest.TestReport(
-            nodeid=item.nodeid,
-            location=item.location,
-            keywords=dict.fromkeys(item.keywords, 1),
-            outcome="failed" if one.outcome == "error" else one.outcome,
-            longrepr=said,  # type: ignore[arg-type] # what a report of pytest's own would hold
-            when="setup" if one.outcome in {"error", "skipped"} else "call",
-        )
-        vars(report)["whyrefused"] = one.outcome
-        item.ihook.pytest_runtest_logreport(report=report)
+        log(item, one.outcome, said, whyrefused=one.outcome)
+
+
+def log(item: pytest.Item, outcome: Outcome, said: object, **ours: Outcome) -> None:
+    """Tell pytest's reports how an item ended that pytest did not bring to its end."""
+    report = pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords=dict.fromkeys(item.keywords, 1),
+        outcome="failed" if outcome == "error" else outcome,
+        longrepr=said,  # type: ignore[arg-type] # what a report of pytest's own would hold
+        when="setup" if outcome in {"error", "skipped"} else "call",
+    )
+    vars(report).update(ours)  # TestReport keeps extra attributes
+    item.ihook.pytest_runtest_logreport(report=report)
 
 
 def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:

@@ -21,13 +21,12 @@ from whyrefused import report
 from .fleet import PATIENCE, Fleet, in_journal, journals, until_it_listens
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 KILLS = int(os.environ.get("WHYREFUSED_KILLS", "10"))
 SEED = int(os.environ.get("WHYREFUSED_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-WITHIN = (
-    5.0 if "WHYREFUSED_KILLS" in os.environ else 15.0
-)  # seconds from the signal to the end; a busy machine has more
+WITHIN = float(os.environ.get("WHYREFUSED_WITHIN", "15"))  # seconds from signal to end: 5, but here others work too
 BEHIND = 3.0  # seconds after which what a host has said must be on the disk, on a busy machine too
 SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGHUP, signal.SIGKILL)
 WRITTEN = ("--html=page.html", "--findings=found.json", "--junitxml=junit.xml")
@@ -47,7 +46,8 @@ def found(folder: Path) -> dict[str, Any]:
     jsonschema.validate(document, report.schema())
     assert (folder / "page.html").read_text().rstrip().endswith("</html>")
     cases = ET.parse(folder / "junit.xml").getroot().iter("testcase")  # noqa: S314 - our own file
-    assert {one["id"].rpartition("::")[2] for one in document["results"]} == {one.get("name") for one in cases}
+    names = sorted(str(one.get("name")) for one in cases if one.get("name") != "test_it")
+    assert sorted(one["id"].rpartition("::")[2] for one in document["results"]) == names
     return document
 
 
@@ -61,7 +61,9 @@ def judged(document: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("number", range(KILLS))
-def test_nothing_finished_is_lost(number: int, hosts: Fleet, tmp_path: Path) -> None:
+def test_nothing_finished_is_lost(
+    number: int, hosts: Fleet, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Ended at a random moment: all that was finished is told, the rest is not run, and the status says so."""
     which, moment = plan(number, hosts)
     process = hosts.start(tmp_path, *WRITTEN)
@@ -71,6 +73,7 @@ def test_nothing_finished_is_lost(number: int, hosts: Fleet, tmp_path: Path) -> 
     on_disk, began, at = in_journal(tmp_path), time.monotonic(), time.time()
     process.send_signal(which)
     status, took = process.wait(PATIENCE), time.monotonic() - began
+    record_property(which.name, f"{took:.2f} s, {len(on_disk)} on the disk")
     said = f"seed {SEED}, {which.name} after {moment:.2f} s\n{(tmp_path / 'said').read_text()}"
     on_disk |= {host for host, ended in hosts.ended().items() if ended < at - BEHIND}
     if which == signal.SIGKILL:
