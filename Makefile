@@ -22,7 +22,7 @@ lint: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit tests/scenarios -p no:cacheprovider -rs -n 2
-	$(BIN)/pytest tests/hostile tests/browser tests/lab tests/oracle tests/bench -p no:cacheprovider -rs -n 3 --dist loadfile
+	$(BIN)/pytest tests/hostile tests/kept tests/browser tests/lab tests/oracle tests/bench -p no:cacheprovider -rs -n 3 --dist loadfile
 
 lab: $(STAMP) ## boot a small fleet of real hosts with faults in it, and audit it over SSH (root)
 	$(BIN)/python tests/lab up

@@ -6,7 +6,6 @@ router whose declared forward it goes through, count and look at packets: one mo
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.diagnose import UNDETERMINED
@@ -15,8 +14,7 @@ from whyrefused.plan.ask import by_host
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.who import asked
 from whyrefused.probes import _sight
-from whyrefused.records import Missing, Reply
-from whyrefused.whose import rebooted
+from whyrefused.records import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -80,15 +78,3 @@ def _closed(evidence: Evidence, host: str) -> int | None:
         return None
     taken = {row.port for row in rows}
     return next(port for port in UNUSED if port not in taken)
-
-
-def merged(first: Mapping[str, Reply], second: Mapping[str, Reply]) -> dict[str, Reply]:
-    """Both looks at each host as one reply. A host that was not reached again keeps what it said."""
-    return {host: _joined(reply, second[host]) if host in second else reply for host, reply in first.items()}
-
-
-def _joined(reply: Reply, more: Reply) -> Reply:
-    if why := rebooted(reply, more):
-        return replace(reply, frames={}, unreached=why, seconds=reply.seconds + more.seconds)
-    frames = {name: frame for name, frame in more.frames.items() if name not in reply.frames}
-    return replace(reply, frames={**reply.frames, **frames}, seconds=reply.seconds + more.seconds)

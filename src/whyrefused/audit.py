@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whyrefused import again, judge, whose
 from whyrefused.collect import saved
 from whyrefused.collect.fleet import collect
+from whyrefused.collect.journal import Journal
 from whyrefused.collect.shared import once
+from whyrefused.collect.stop import Stop
+from whyrefused.collect.visited import Visited
 from whyrefused.evidence import Evidence
+from whyrefused.files import write
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
 from whyrefused.records import Reply, Run
-from whyrefused.report import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,10 +29,8 @@ if TYPE_CHECKING:
     from whyrefused.records import Finding, Inventory, Outcome, Result
     from whyrefused.script import Asked
 
-PRIVATE, PUBLIC = 0o600, 0o644
 
-Visited = tuple[dict[str, Reply], tuple[str, ...]]
-"""What the hosts answered, by host, and what the reader must know of the visit."""
+NOBODY = Visited(replies={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,10 @@ class Verdicts:
     results: Mapping[str, Result]  # by id
     findings: tuple[Finding, ...]
     groups: Mapping[str, tuple[str, ...]]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    finished: str = ""  # when the last host had answered
+    interrupted: str = ""  # by what the visit was
+    problems: tuple[str, ...] = ()  # what could not be written
 
 
 def now() -> str:
@@ -70,8 +75,10 @@ class Audit:
         self.inventory = inventory
         self.items: tuple[Item, ...] = declared(self.inventory)
         self.evidence = Evidence(())
+        self.journal: Path | None = None  # where what is finished is kept until the reports have it
+        self.stop = Stop()
         self._judged: dict[str, judge.Judged] = {}
-        self.verdicts = self._of((), (), (), ())
+        self.verdicts = self._of(NOBODY, (), ())
 
     def judged(self, result: str) -> judge.Judged | None:
         """What became of this item? None before the hosts were visited."""
@@ -80,16 +87,22 @@ class Audit:
     def expect(self, selected: Sequence[judge.Question]) -> None:
         """Note which items are to be judged, so that none is lost if the run ends before."""
         waiting = [judge.Judged(question=one, outcome="skipped", seen=None, why=judge.NOT_RUN) for one in selected]
-        self.verdicts = self._of((), waiting, (), ())
+        self.verdicts = self._of(NOBODY, waiting, ())
 
     def run(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> None:
         """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence."""
-        replies, notes = self._replies(selected, skip)
-        self.evidence = Evidence(replies.values())
-        judged = [judge.judge(one, self.evidence, skip) for one in selected]
+        visited = self._visited(selected, skip)
+        self.evidence = Evidence(visited.replies.values())
+        judged = [self._judge(one, visited, skip) for one in selected]
         findings = judge.explain(self.inventory, judged, self.evidence)
         self._judged = {one.question.id: one for one in judged}
-        self.verdicts = self._of(tuple(replies), judged, findings, notes)
+        self.verdicts = self._of(visited, judged, findings)
+
+    def _judge(self, question: judge.Question, visited: Visited, skip: type[BaseException]) -> judge.Judged:
+        """Is this item as declared? Of a host that nobody came to, nothing is said."""
+        if visited.interrupted and question.item.host not in visited.replies:
+            return judge.not_run(question, f"{judge.INTERRUPTED} ({visited.interrupted})")
+        return judge.judge(question, self.evidence, skip)
 
     def _again(
         self, replies: Mapping[str, Reply], selected: Sequence[judge.Question], skip: type[BaseException]
@@ -102,35 +115,39 @@ class Audit:
 
     def _of(
         self,
-        hosts: tuple[str, ...],
+        visited: Visited,
         judged: Iterable[judge.Judged],
         findings: tuple[Finding, ...],
-        notes: Iterable[str],
     ) -> Verdicts:
-        visited = set(hosts)
+        hosts = set(visited.replies)
         groups = {
-            name: tuple(host for host in members if host in visited)
+            name: tuple(host for host in members if host in hosts)
             for name, members in self.inventory.groups.items()
-            if name not in {"all", "ungrouped"} and visited & set(members)
+            if name not in {"all", "ungrouped"} and hosts & set(members)
         }
         return Verdicts(
             sources=self.inventory.sources,
-            started=self.started,
-            hosts=hosts,
+            started=visited.started or self.started,
+            hosts=tuple(visited.replies),
             results={one.question.id: judge.result(one, findings) for one in judged},
             findings=findings,
             groups=groups,
-            notes=(*self.inventory.warnings, *notes),
+            notes=(*self.inventory.warnings, *visited.told),
+            finished=visited.finished,
+            interrupted=visited.interrupted,
+            problems=visited.problems,
         )
 
-    def _replies(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> Visited:
+    def _visited(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> Visited:
         asked = questions(self.inventory, [one.item for one in selected], self.settings.connect_timeout)
         if self.settings.replay:
-            kept = saved.loads(self.settings.replay)
-            missing = "not in the saved evidence"
-            return {name: kept.get(name) or Reply(host=name, frames={}, unreached=missing) for name in asked}, ()
+            kept = saved.read(self.settings.replay)
+            found = _replayed(kept, asked)
+            # A journal has what hosts said before they were compared with each other.
+            return self._declared(found) if kept.interrupted else found
         if self.settings.shared:
-            return once(Path(self.settings.shared), lambda: self._visit(asked, selected, skip))
+            shared = Path(self.settings.shared)
+            return once(shared, lambda: self._visit(asked, selected, skip)).ordered(asked)
         return self._visit(asked, selected, skip)
 
     def _visit(
@@ -139,15 +156,52 @@ class Audit:
         selected: Sequence[judge.Question],
         skip: type[BaseException],
     ) -> Visited:
-        """What the hosts answer now, kept in a file where that is wanted."""
-        said, notes = collect(self.inventory, asked, self.settings.options)
-        replies = whose.declared(self.inventory, said)
-        if self.settings.second_look and (more := self._again(replies, selected, skip)):
-            second, told = collect(self.inventory, more, self.settings.options)
-            replies, notes = again.merged(replies, second), (*notes, *(one for one in told if one not in notes))
+        """What the hosts answer now, each kept on the disk as soon as it is there; in a file where that is wanted."""
+        journal, options = Journal(self.journal), self.settings.options
+        visited = self._declared(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
+        if self.settings.second_look and not self.stop.by and (more := self._again(visited.replies, selected, skip)):
+            again = partial(journal.keep, again=True)
+            visited = saved.joined(visited, collect(self.inventory, more, options, stop=self.stop, keep=again))
+        visited = _ended(visited, asked, started=self.started, by=self.stop.by)
+        journal.end(visited)
+        problems = [f"the journal {journal.problem}"] if journal.problem else []
         if self.settings.save:
-            write(Path(self.settings.save), saved.dumps(replies.values()), PRIVATE)
-        return replies, notes
+            try:
+                write(Path(self.settings.save), saved.text(visited))
+            except OSError as error:
+                problems.append(f"{self.settings.save}: {error.strerror}")
+        return replace(visited, problems=tuple(problems))
+
+    def _declared(self, visited: Visited) -> Visited:
+        return replace(visited, replies=whose.declared(self.inventory, visited.replies))
+
+
+def _replayed(kept: Visited, asked: Iterable[str]) -> Visited:
+    """What does saved evidence say of those that are asked? Where it is whole, who is not in it was not reached."""
+    if kept.interrupted:
+        return _ended(kept.ordered(asked), asked, started=kept.started, by=kept.interrupted, finished=kept.finished)
+    missing = "not in the saved evidence"
+    replies = {
+        name: kept.replies.get(name) or Reply(host=name, frames={}, unreached=missing) for name in asked
+    }  # fmt: skip
+    return replace(kept.ordered(asked), replies=replies)
+
+
+def _ended(visited: Visited, asked: Iterable[str], *, started: str, by: str, finished: str = "") -> Visited:
+    """The same, with its two moments, and where it was interrupted by what."""
+    hosts = tuple(asked)
+    ended = replace(visited.ordered(hosts), started=started, finished=finished or now(), interrupted=by)
+    if not by:
+        return ended
+    return ended.with_notes(f"interrupted ({by}): {len(ended.replies)} of {len(hosts)} hosts had been visited")
+
+
+def nothing(sources: tuple[str, ...], by: str) -> Verdicts:
+    """What is found by a run that ends before it knows its hosts?"""
+    notes = (f"interrupted ({by}): no host had been visited",)
+    return Verdicts(
+        sources=sources, started=now(), hosts=(), results={}, findings=(), groups={}, notes=notes, interrupted=by
+    )  # fmt: skip
 
 
 def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Sequence[tuple[str, str, str]]) -> Run:
@@ -168,10 +222,10 @@ def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Seque
     )
     return Run(
         started=verdicts.started,
-        finished=now(),
+        finished=verdicts.finished or now(),
         inventory=verdicts.sources,
         hosts=verdicts.hosts,
-        complete=ran >= set(verdicts.results),
+        complete=ran >= set(verdicts.results) and not verdicts.interrupted,
         results=results,
         findings=findings,
         groups=verdicts.groups,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Finding, Inventory, Outcome
 
 NOT_RUN = "not run: the run was cut short"
+INTERRUPTED = "not run: interrupted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,11 @@ def judge(question: Question, evidence: Evidence, skip: type[BaseException]) -> 
         why = f"the check itself failed: {type(fault).__name__}: {fault}"
         return Judged(question=question, outcome="error", seen=seen, why=why, miss=CouldNotLook(why))
     return Judged(question=question, outcome="passed", seen=seen)
+
+
+def not_run(question: Question, why: str) -> Judged:
+    """What is said of an item that nobody looked at?"""
+    return Judged(question=question, outcome="skipped", seen=None, why=why)
 
 
 def _as_exception(reason: BaseException) -> Exception | None:

@@ -7,15 +7,14 @@ second at best, at work before anything else of ours is loaded.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     import pytest
 
     from whyrefused.records import Inventory
@@ -68,4 +67,14 @@ def read(wanted: Named) -> Inventory:
 
 def begin(config: pytest.Config) -> Future[Inventory]:
     """Read it beside whatever else there is to do; what is wrong with it is told when the result is asked for."""
-    return ThreadPoolExecutor(max_workers=1).submit(lambda: read(named(config)))
+    reading: Future[Inventory] = Future()
+
+    def work() -> None:
+        try:
+            reading.set_result(read(named(config)))
+        except BaseException as error:  # noqa: BLE001 - told to whoever asks for the result
+            reading.set_exception(error)
+
+    # A run that is told to end need not wait for it.
+    threading.Thread(target=work, daemon=True).start()
+    return reading

@@ -17,11 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from whyrefused.collect.stop import Stop
+from whyrefused.signals import Signals
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from concurrent.futures import Future
 
     from whyrefused.audit import Audit, Verdicts
+    from whyrefused.claim import Claim
+    from whyrefused.junit import Junit
     from whyrefused.records import Inventory, Outcome, Run, Seen
 
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "configured_in", "headroom",
@@ -44,6 +49,11 @@ class State:
         self.run: Run | None = None
         self.unwritten: list[str] = []
         self.shared: str | None = None
+        self.stop = Stop()
+        self.signals = Signals(self.stop)
+        self.claim: Claim | None = None  # the files that this run alone writes
+        self.junit: Junit | None = None
+        self.kept: Path | None = None  # the journal, where the reports could not be written
 
 
 def _positive(kind: type[float]) -> Callable[[str], float]:
@@ -88,7 +98,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
-    add("--evidence", metavar="FILE", help="judge saved evidence; no connection is made")
+    add(
+        "--evidence",
+        metavar="FILE",
+        help="judge saved evidence, or the journal of a killed run; nobody is visited",
+    )
     add("--vault-id", action="append", default=[], metavar="ID", help="passed to ansible-inventory")
     add("--vault-password-file", action="append", default=[], metavar="FILE", help="passed to ansible-inventory")
     parser.addini("whyrefused_inventory", "inventory where --inventory is not given", type="args", default=[])
@@ -133,9 +147,14 @@ def pytest_configure(config: pytest.Config) -> None:
     html = getattr(config.option, "htmlpath", None)
     if html:
         try:
-            Path(html).parent.mkdir(parents=True, exist_ok=True)
+            mode = 0o700 if config.getoption("inventory") else 0o777
+            for folder in (*reversed(Path(html).parent.parents), Path(html).parent):
+                folder.mkdir(mode, exist_ok=True)
         except OSError as error:
             raise pytest.UsageError(f"--html {html}: {error.strerror}") from error
+    if html and (config.getoption("inventory") or config.getini("whyrefused_inventory")):
+        # Our page always is; else pytest-html writes a style sheet beside it, now, and through links.
+        config.option.self_contained_html = True
     config.stash[STATE] = State(config)
     for name in (*CHECKS, "paths"):
         config.addinivalue_line("markers", f"{name}: items of the check `{'connects' if name == 'paths' else name}`")
@@ -143,6 +162,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("inventory") and not config.option.help and config.getoption("dist", "no") == "no":
         from whyrefused import opening  # noqa: PLC0415 - an audit is wanted
 
+        config.stash[STATE].signals.install()
         config.stash[STATE].reading = opening.begin(config)
 
 
@@ -222,7 +242,38 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
         wiring.visit(state, session.items)
         _stop_if_broken(state)
-    return (yield)
+        # A worker's own controller waits for each of its items.
+        if state.stop.by and not hasattr(session.config, "workerinput"):
+            wiring.run_out(state, session.items)
+            raise session.Interrupted(f"interrupted ({state.stop.by})")
+    try:
+        return (yield)
+    except KeyboardInterrupt:
+        if state.audit and state.stop.by:
+            from whyrefused import wiring  # noqa: PLC0415 - as above
+
+            state.signals.tearing = False
+            wiring.run_out(state, session.items)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A signal tears tests of others, which may take for ever; ours end by themselves, and are told of whole."""
+    state = item.config.stash[STATE]
+    signals = state.signals
+    signals.tearing = "declared" not in getattr(item, "fixturenames", ())
+    try:
+        return (yield)
+    except KeyboardInterrupt:
+        signals.tearing = False
+        if state.stop.by:
+            from whyrefused import wiring  # noqa: PLC0415 - as above
+
+            wiring.log(item, "failed", f"interrupted ({state.stop.by})")
+        raise
+    finally:
+        signals.tearing = False
 
 
 @pytest.fixture
@@ -242,7 +293,7 @@ def seen(request: pytest.FixtureRequest, declared: object) -> Seen:  # noqa: ARG
     if judged.miss is not None:
         raise judged.miss
     if judged.seen is None:
-        pytest.skip("nothing was looked at")
+        pytest.skip(judged.why or "nothing was looked at")
     return judged.seen
 
 
@@ -270,7 +321,9 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """From here on outcomes are counted."""
+    session.config.stash[STATE].signals.session = session
     session.config.pluginmanager.register(Counter(session.config), "whyrefused-counter")
+    session.config.pluginmanager.register(Last(), "whyrefused-last")
 
 
 class Counter:
@@ -299,7 +352,10 @@ class Counter:
 
                 # A worker could only say in vain what is wrong.
                 wiring.refuse_bad_input(self._state)
-            self._state.shared = tempfile.mkdtemp(prefix="whyrefused-")
+            own = self._state.claim.folder if self._state.claim else None
+            self._state.shared = str(own) if own else tempfile.mkdtemp(prefix="whyrefused-")
+            self._state.signals.patient = True
+            self._state.stop.share(self._state.shared)
         node.workerinput["whyrefused"] = self._state.shared
 
     @pytest.hookimpl(optionalhook=True)
@@ -314,17 +370,44 @@ class Counter:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The reports are written; a run that checked nothing is not green."""
     state = session.config.stash[STATE]
+    state.signals.tearing = False
     if state.audit and state.verdicts is None:
         state.verdicts = state.audit.verdicts
     if hasattr(session.config, "workeroutput"):
         if state.verdicts:
             session.config.workeroutput["whyrefused"] = base64.b64encode(pickle.dumps(state.verdicts)).decode()
-    elif state.verdicts and state.verdicts.results and not session.config.option.collectonly:
+    elif session.config.option.collectonly:
+        pass
+    elif state.verdicts and state.verdicts.results:
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         wiring.report(state, session)
-    if state.shared:
-        shutil.rmtree(state.shared, ignore_errors=True)
+    elif state.stop.by and (state.reading or state.shared):
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.report_nothing(state, session)
+
+
+class Last:
+    """What comes after all others have written."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Everything is in its place, and the status tells the whole story."""
+        state = session.config.stash[STATE]
+        if state.claim:
+            from whyrefused import wiring  # noqa: PLC0415 - as above
+
+            wiring.conclude(state, session)
+        if state.shared:
+            shutil.rmtree(state.shared, ignore_errors=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Signals do again what they did."""
+    state = config.stash.get(STATE, None)
+    if state is not None:
+        state.signals.restore()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

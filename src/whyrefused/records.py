@@ -169,6 +169,7 @@ class Reply:
     frames: Mapping[str, Frame | Missing]  # by probe name
     unreached: str | None = None  # why the host was not reached or logged in to, else None
     seconds: float = 0.0  # the whole visit
+    starved: bool = False  # this machine, not the host, was out of descriptors, threads or memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

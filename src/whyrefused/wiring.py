@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from whyrefused import junit, ssh
 from whyrefused import report as reports
-from whyrefused import ssh
-from whyrefused.audit import PUBLIC, Audit, Settings, finished
+from whyrefused.audit import Audit, Settings, finished, nothing, now
 from whyrefused.causes import registry
+from whyrefused.claim import NAME, claim
 from whyrefused.collect.visit import Options
+from whyrefused.files import write
 from whyrefused.judge import Question
-from whyrefused.opening import begin
+from whyrefused.opening import begin, named
 from whyrefused.records import BadInput, Problem
 from whyrefused.redact import redact
+from whyrefused.status import exit_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,10 +32,9 @@ if TYPE_CHECKING:
     from whyrefused.audit import Verdicts
     from whyrefused.plan.items import Item
     from whyrefused.plugin import State
-    from whyrefused.records import Finding, Run
+    from whyrefused.records import Finding, Outcome, Run
 
 QUIET_FROM = 500  # failures; pytest's own section of them takes quadratic time
-NOTHING_CHECKED = 5
 LATEST = Path("reports") / "latest"
 
 
@@ -72,7 +74,9 @@ def _audit(state: State) -> Audit | None:
             if not state.config.option.collectonly and not settings.replay:
                 # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
                 threading.Thread(target=ssh.warm_up, daemon=True).start()
+            state.signals.install()
             state.audit = Audit(settings, state.reading.result())
+            state.audit.stop = state.stop
         except BadInput as bad:
             state.problem = reports.terminal(str(bad))
             return None
@@ -92,9 +96,29 @@ def without_variables(error: BaseException) -> str:
 def refuse_bad_input(state: State) -> None:
     """Is the inventory wrong, or the command line? Then the run ends here, in the process that people see."""
     try:
+        state.signals.install()
         Audit(_settings(state.config), begin(state.config).result())
+        take(state)
     except BadInput as bad:
         raise pytest.UsageError(reports.terminal(str(bad))) from bad
+
+
+def take(state: State) -> None:
+    """Take the files that this run will write, and whatever pytest writes of its own. Raises BadInput."""
+    config, option = state.config, state.config.option
+    html, findings = _targets(config)
+    files = (html, findings, option.save_evidence, getattr(option, "xmlpath", None))
+    replayed = Path(option.evidence).absolute() if option.evidence else None
+    state.claim = claim([Path(file) for file in files if file], now(), spare=replayed)
+    state.unwritten += [f"the journal: {problem}" for problem in state.claim.problems]
+    state.junit = junit.take_over(config)
+
+
+def _targets(config: pytest.Config) -> tuple[str | Path | None, str | Path | None]:
+    """Where do the page and the findings go?"""
+    html, findings = getattr(config.option, "htmlpath", None), config.option.findings
+    base = config.invocation_params.dir / LATEST
+    return (html, findings) if html or findings else (base.with_suffix(".html"), base.with_suffix(".json"))
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -159,12 +183,15 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     if audit is None or not questions:
         return
     audit.expect(questions)
+    state.signals.tearing = False
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
     _take_over_html(state)
     threading.Thread(target=reports.warm_up, daemon=True).start()
     try:
+        _keep(state, audit)
         audit.run(questions, pytest.skip.Exception)
+        state.verdicts = audit.verdicts
     except BadInput as bad:
         state.audit = None  # nothing was asked, so there is nothing to report
         raise pytest.UsageError(reports.terminal(str(bad))) from bad
@@ -172,6 +199,46 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
         raise pytest.UsageError(f"{error.filename or 'evidence'}: {error.strerror}") from error
     except Exception as error:  # noqa: BLE001 - as above
         state.broken = without_variables(error)
+
+
+def _keep(state: State, audit: Audit) -> None:
+    """Where is kept what is finished? Workers of one run keep it together."""
+    shared = audit.settings.shared
+    if shared:
+        audit.stop.share(shared)
+        audit.journal = Path(shared) / NAME if (Path(shared) / NAME).exists() else None
+    else:
+        take(state)
+        audit.journal = state.claim.journal if state.claim and not audit.settings.replay else None
+
+
+def run_out(state: State, items: Sequence[pytest.Item]) -> None:
+    """Tell what is known of the items that pytest will not come to: the run was told to end, and they are judged."""
+    results = state.verdicts.results if state.verdicts else {}
+    for item in items:
+        one = results.get(item.nodeid)
+        if one is None or item.nodeid in state.outcomes:
+            continue
+        said: object = None
+        if one.outcome == "skipped":
+            said = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {one.observed}")
+        elif one.outcome != "passed" and state.verdicts:
+            said = told(state.verdicts, item.nodeid)
+        log(item, one.outcome, said, whyrefused=one.outcome)
+
+
+def log(item: pytest.Item, outcome: Outcome, said: object, **ours: Outcome) -> None:
+    """Tell pytest's reports how an item ended that pytest did not bring to its end."""
+    report = pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords=dict.fromkeys(item.keywords, 1),
+        outcome="failed" if outcome == "error" else outcome,
+        longrepr=said,  # type: ignore[arg-type] # what a report of pytest's own would hold
+        when="setup" if outcome in {"error", "skipped"} else "call",
+    )
+    vars(report).update(ours)  # TestReport keeps extra attributes
+    item.ihook.pytest_runtest_logreport(report=report)
 
 
 def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
@@ -238,39 +305,69 @@ def report(state: State, session: pytest.Session) -> None:
         return
     _take_over_html(state)
     run = state.run = finished(state.verdicts, state.outcomes, list(state.foreign.values()))
-    option = state.config.option
-    html, findings = getattr(option, "htmlpath", None), option.findings
-    base = state.config.invocation_params.dir / LATEST
-    if not html and not findings:
-        html, findings = base.with_suffix(".html"), base.with_suffix(".json")
+    state.unwritten += state.verdicts.problems
+    html, findings = _targets(state.config)
     causes = {code: (cause.title, cause.text) for code, cause in registry().items()}
     if html:
-        css = "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(option, "css", ()))
+        css = "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
         _write(state, html, reports.page(run, css, causes=causes))
     if findings:
         _write(state, findings, reports.to_json(run))
-    _set_status(state, session, run)
+    _be_brief(state, run)
+    set_status(state, session)
+
+
+def report_nothing(state: State, session: pytest.Session) -> None:
+    """Say in the reports too that a run was told to end before it knew its items: yesterday's would tell otherwise."""
+    if state.claim is None:
+        try:
+            take(state)
+        except BadInput as bad:
+            state.unwritten.append(str(bad))
+            return
+    state.verdicts = nothing(named(state.config).sources, state.stop.by)
+    report(state, session)
+
+
+def conclude(state: State, session: pytest.Session) -> None:
+    """Everything else is written: put pytest's own file in its place too, and let others write there."""
+    if state.junit is not None:
+        try:
+            state.junit.publish()
+        except OSError as error:
+            state.unwritten.append(f"{state.junit.path}: {error.strerror}")
+    if state.claim is not None:
+        replayed = bool(state.config.getoption("evidence"))
+        state.kept = state.claim.journal if state.unwritten and state.run and not replayed else None
+        state.claim.release(keep=state.kept is not None)
+    set_status(state, session)
 
 
 def _write(state: State, path: str | Path, text: str) -> None:
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        reports.write(Path(path), text, PUBLIC)
+        write(path, text)
     except OSError as error:
         state.unwritten.append(f"{path}: {error.strerror}")
 
 
-def _set_status(state: State, session: pytest.Session, run: Run) -> None:
-    judged = sum(one.outcome != "skipped" for one in run.results)
-    if (
-        sum(one.outcome in {"failed", "error"} for one in run.results) > QUIET_FROM
-        and state.config.option.tbstyle == "auto"
-    ):
-        state.config.option.tbstyle = "line"
-    if session.exitstatus == pytest.ExitCode.OK and not judged and not run.foreign:
-        session.exitstatus = NOTHING_CHECKED
-    if session.exitstatus == pytest.ExitCode.OK and state.unwritten:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+def _be_brief(state: State, run: Run) -> None:
+    option = state.config.option
+    if sum(one.outcome in {"failed", "error"} for one in run.results) > QUIET_FROM and option.tbstyle == "auto":
+        option.tbstyle = "line"
+
+
+def set_status(state: State, session: pytest.Session) -> None:
+    """Which exit status tells the whole story?"""
+    run = state.run
+    if run is None or state.verdicts is None:
+        return
+    session.exitstatus = exit_status(
+        int(session.exitstatus),
+        judged=sum(one.outcome != "skipped" for one in run.results) + len(run.foreign),
+        wrong=sum(one.outcome in {"failed", "error"} for one in run.results),
+        unwritten=bool(state.unwritten),
+        interrupted=bool(state.stop.by or state.verdicts.interrupted),
+    )
 
 
 def closing(state: State) -> list[str]:
@@ -283,6 +380,9 @@ def closing(state: State) -> list[str]:
         lines += _finding(number, finding)
     lines += [f"note: {note}" for note in run.notes]
     lines += [f"could not write {problem}" for problem in state.unwritten]
+    lines += [f"what the hosts said is kept: --evidence={state.kept}"] if state.kept else []
+    left = state.claim.abandoned if state.claim else ()
+    lines += [f"note: a killed run left what its hosts had said: --evidence={journal}" for journal in left]
     lines.append(reports.summary(run))
     option = state.config.option
     written = getattr(option, "htmlpath", None) or (None if option.findings else LATEST.with_suffix(".html"))

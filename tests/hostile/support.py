@@ -95,7 +95,7 @@ MaxStartups 500:100:1000
 
 
 class start_sshd:  # noqa: N801 - used like a function
-    """Run an sshd in this folder."""
+    """Run an sshd in this folder; `{port}` in further configuration stands for its port."""
 
     def __init__(self, folder: Path, user_key: Path, more: str = "") -> None:
         program = shutil.which("sshd") or "/usr/sbin/sshd"
@@ -105,6 +105,7 @@ class start_sshd:  # noqa: N801 - used like a function
         keygen(folder / "ca")
         (folder / "authorized_keys").write_text(user_key.with_name(f"{user_key.name}.pub").read_text())
         self.port = free_port()
+        more = more.replace("{port}", str(self.port))
         (folder / "config").write_text(CONFIG.format(port=self.port, folder=folder, more=more))
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

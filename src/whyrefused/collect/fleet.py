@@ -4,80 +4,104 @@ from __future__ import annotations
 
 import queue
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING
 
+from whyrefused.collect import limits, visited
+from whyrefused.collect.crew import Crew
+from whyrefused.collect.stop import GRACE as STOPPING
+from whyrefused.collect.stop import Stop
 from whyrefused.collect.visit import visit
 from whyrefused.records import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from whyrefused.collect.visit import Options
+    from whyrefused.collect.visited import Answer, Visited
     from whyrefused.records import Inventory
     from whyrefused.script import Asked
+
+    Keep = Callable[[Iterable[Answer]], None]
 
 GRACE = 5.0  # seconds after a host's deadline until its thread is left alone
 SLOW_LINE = 30.0  # seconds between two lines where there is no terminal
 
-Answer = tuple[Reply, tuple[str, ...]]
-
 
 def collect(
-    inventory: Inventory, asked: Mapping[str, Mapping[str, Asked]], options: Options
-) -> tuple[dict[str, Reply], tuple[str, ...]]:
-    """What do all hosts answer, visited side by side? A reply for every host that is asked, and warnings."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    inventory: Inventory,
+    asked: Mapping[str, Mapping[str, Asked]],
+    options: Options,
+    *,
+    stop: Stop | None = None,
+    keep: Keep = lambda _: None,
+) -> Visited:
+    """What do all hosts answer, visited side by side? A reply for every host that is asked, and warnings.
+
+    Where `stop` is asked no other host is visited, and those that are being visited have a little time; who has not
+    answered by then has no reply. `keep` gets what is finished before it counts as such.
+    """
+    stop = stop or Stop()
     done: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-    begun: dict[str, float] = {}
-    for name in asked:
-        waiting.put(name)
+    forks, notes = limits.affordable(min(options.forks, len(asked)))
+    crew = Crew(asked, forks, stop)
 
     def work() -> None:
-        while True:
-            try:
-                name = waiting.get_nowait()
-            except queue.Empty:
+        while (turn := crew.next()) is not None:
+            name, alone = turn
+            reply, said = visit(inventory.hosts[name], asked[name], options)
+            if alone or not reply.starved:
+                done.put((reply, said))
+            elif crew.again(name):
                 return
-            begun[name] = time.monotonic()
-            done.put(visit(inventory.hosts[name], asked[name], options))
 
-    for _ in range(min(options.forks, len(asked))):
-        # A thread that hangs in a backend must not keep the interpreter from ending.
-        threading.Thread(target=work, daemon=True).start()
-    return _gather(asked, begun, done, options)
+    crew.start(work)
+    answers = _gather(asked, crew, done, options, stop, keep)
+    return visited.of(answers).ordered(asked).with_notes(*notes, *crew.notes)
 
 
-def _gather(
+def _gather(  # noqa: PLR0913, PLR0917 - all that a visit consists of
     asked: Mapping[str, Mapping[str, Asked]],
-    begun: Mapping[str, float],
+    crew: Crew,
     done: queue.SimpleQueue[Answer],
     options: Options,
-) -> tuple[dict[str, Reply], tuple[str, ...]]:
-    replies: dict[str, Reply] = {}
-    warnings: list[str] = []
+    stop: Stop,
+    keep: Keep,
+) -> list[Answer]:
+    answers: dict[str, Answer] = {}
     progress = Progress(len(asked))
-    while len(replies) < len(asked):
-        try:
-            reply, more = done.get(timeout=0.2)
-        except queue.Empty:
-            for reply in _overdue(asked, begun, replies, options):
-                replies[reply.host] = reply
-        else:
-            replies.setdefault(reply.host, reply)
-            warnings += [f"{reply.host}: {warning}" for warning in more]
-        progress.show(len(replies))
-    progress.end(replies)
-    return replies, tuple(dict.fromkeys(warnings))
+    since = 0.0
+    while len(answers) < len(asked):
+        batch = [one for one in _arrived(done) if one[0].host not in answers]
+        batch = batch or [(reply, ()) for reply in _overdue(asked, crew.begun, answers, options)]
+        keep(batch)
+        answers |= {one[0].host: one for one in batch}
+        progress.show(len(answers))
+        if stop.by:
+            since = since or time.monotonic()
+            if crew.begun.keys() <= answers.keys() or time.monotonic() - since > STOPPING:
+                break
+    progress.end(len(answers), sum(reply.unreached is not None for reply, _ in answers.values()))
+    return list(answers.values())
+
+
+def _arrived(done: queue.SimpleQueue[Answer]) -> list[Answer]:
+    """Who has answered? Waits a moment for the first, and takes all that are there: they cost the disk one write."""
+    found: list[Answer] = []
+    try:
+        found.append(done.get(timeout=0.2))
+        while True:
+            found.append(done.get_nowait())
+    except queue.Empty:
+        return found
 
 
 def _overdue(
-    asked: Mapping[str, Mapping[str, Asked]], begun: Mapping[str, float], replies: Mapping[str, Reply], options: Options
+    asked: Mapping[str, Mapping[str, Asked]], begun: Mapping[str, float], answers: Iterable[str], options: Options
 ) -> list[Reply]:
     """Which hosts have had their time and more? They are answered for here; what comes later is not believed."""
     now, limit = time.monotonic(), options.host_timeout + GRACE
-    late = [name for name in asked if name not in replies and now - begun.get(name, now) > limit]
+    late = [name for name in asked if name not in answers and now - begun.get(name, now) > limit]
     why = f"command-timed-out: no answer within {options.host_timeout:g} s (--host-timeout)"
     return [Reply(host=name, frames={}, unreached=why, seconds=now - begun[name]) for name in late]
 
@@ -103,11 +127,11 @@ class Progress:
         )
         self._file.flush()
 
-    def end(self, replies: Mapping[str, Reply]) -> None:
+    def end(self, done: int, lost: int) -> None:
         """How did it go?"""
         if self._file is None:
             return
-        lost = sum(reply.unreached is not None for reply in replies.values())
-        words = f"visited {self._hosts} hosts in {time.monotonic() - self._start:.1f} s"
+        many = f"{done} of {self._hosts}" if done < self._hosts else f"{done}"
+        words = f"visited {many} hosts in {time.monotonic() - self._start:.1f} s"
         self._file.write(("\r\x1b[K" if self._live else "") + words + (f", {lost} not reached" if lost else "") + "\n")
         self._file.flush()

@@ -6,31 +6,33 @@ The folder is private to the run (mkdtemp, 0700) and goes with it.
 from __future__ import annotations
 
 import fcntl
-import json
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.collect import saved
+from whyrefused.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from whyrefused.records import Reply
+    from whyrefused.collect.visited import Visited
 
-    Visited = tuple[dict[str, Reply], tuple[str, ...]]
-
-REPLIES, NOTES = "replies.json", "notes.json"
+LOCK, REPLIES, PROBLEMS = "lock", "replies.json", "problems"
 
 
 def once(folder: Path, visit: Callable[[], Visited]) -> Visited:
     """What did the hosts answer, and what must the reader know? Whoever of the run asks first visits them."""
-    replies, notes = folder / REPLIES, folder / NOTES
-    with (folder / "lock").open("w") as lock:
+    replies, problems = folder / REPLIES, folder / PROBLEMS
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not replies.exists():
-            answered, said = visit()
-            notes.write_text(json.dumps(said))
-            part = replies.with_suffix(".part")
-            part.write_text(saved.dumps(answered.values()))
-            part.replace(replies)  # last, and whole or not at all: who finds it finds all
-        return saved.loads(str(replies)), tuple(json.loads(notes.read_text()))
+            visited = visit()
+            write(problems, "\n".join(visited.problems))
+            write(replies, saved.text(visited))  # last, and whole or not at all: who finds it finds all
+        said = problems.read_text(encoding="utf-8")
+        return replace(saved.read(str(replies)), problems=tuple(said.splitlines()))
+    finally:
+        os.close(lock)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import script, ssh
-from whyrefused.collect import answer
+from whyrefused.collect import answer, limits
 from whyrefused.records import Frame, Missing, Reply
 from whyrefused.redact import harmless, redact
 
@@ -50,13 +50,16 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
     except ssh.NotReached as problem:
         why = redact(f"{problem.reason}: {problem.message}", known)
         warnings = tuple(redact(warning, known) for warning in problem.warnings)
-        return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
+        starved = limits.starved(problem)
     except Exception as error:  # noqa: BLE001 - whatever a backend does, the other hosts go on
         why = f"{type(error).__name__}: {redact(str(error), known)[:500]}"
-        return Reply(host=host.name, frames={}, unreached=why, seconds=time.monotonic() - start), warnings
-    frames = {name: _redacted(frame, known) for name, frame in script.split(output, token, asked).items()}
-    notes = (redact(note, known) for note in answer.notes(output, token, frames, (began, time.time())))
-    return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), (*warnings, *notes)
+        starved = limits.starved(error)
+    else:
+        frames = {name: _redacted(frame, known) for name, frame in script.split(output, token, asked).items()}
+        notes = (redact(note, known) for note in answer.notes(output, token, frames, (began, time.time())))
+        return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), (*warnings, *notes)
+    seconds = time.monotonic() - start
+    return Reply(host=host.name, frames={}, unreached=why, seconds=seconds, starved=starved), warnings
 
 
 def _become(connection: Connection, options: Options) -> str:

@@ -47,12 +47,13 @@ def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks a host who it is?"""
     return (
         'uname -n; id -u; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
-        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"; echo "$M"; date +%s'
+        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"; '
+        'echo "$M"; date +%s'
     )
 
 
 def parse(frame: Frame) -> Identity:
-    """Who is it? Lines: node name, effective user id, boot id, os-release ID, SSH_CONNECTION of sshd(8), rights, time."""
+    """Who is it? Lines: node name, user id, boot id, os-release ID, SSH_CONNECTION of sshd(8), rights, time."""
     lines = [*frame.text.split("\n"), "", "", "", "", "", "", ""]
     uid = whole(lines[1])
     if not lines[0] or uid is None:

@@ -27,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whyrefused.ssh.arguments import wrong
-from whyrefused.ssh.records import REASONS, Limits, NotReached, Output, Reason, Settings, check_key_file, shown
+from whyrefused.ssh.records import REASONS, SHORT, Limits, NotReached, Output, Reason, Settings, check_key_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REASONS",
+    "SHORT",
     "Limits",
     "NotReached",
     "Output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whyrefused.ssh import refusal
-from whyrefused.ssh.records import NotReached, shown
+from whyrefused.ssh.records import SHORT, NotReached, shown
 
 if TYPE_CHECKING:
     from whyrefused.ssh.config import Target
@@ -54,6 +55,8 @@ def dial(target: Target, seconds: float) -> socket.socket:
         made = _connect(family, address, target, max(share, 0.001))
         if isinstance(made, socket.socket):
             return made
+        if made.code in SHORT:
+            raise OSError(made.code, os.strerror(made.code))
         failures.append(made)
     raise _failed(target, failures, until - time.monotonic())
 

@@ -15,7 +15,7 @@ import paramiko
 from whyrefused.ssh import agent, known_hosts
 from whyrefused.ssh.keys import offers
 from whyrefused.ssh.packets import Packets
-from whyrefused.ssh.records import NotReached, shown
+from whyrefused.ssh.records import SHORT, NotReached, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,6 +126,8 @@ def _tables(files: Iterable[str]) -> tuple[tuple[known_hosts.Table, ...], tuple[
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if error.errno in SHORT:
+                raise
             problems.append(f"{shown(file)} cannot be read ({error.strerror})")
     return tuple(tables), tuple(problems)
 

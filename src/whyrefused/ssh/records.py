@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -33,6 +34,10 @@ Reason = Literal[
 ]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""What fails so says nothing of a host: this machine has not enough for what it does at once."""
 
 
 def shown(text: str | bytes, limit: int = 200) -> str:

@@ -1,0 +1,173 @@
+"""Which run writes these files? Beside them a run has a folder of its own, and in it the journal that it holds locked.
+
+The folder is made by mkdtemp: 0700, and by a name that nobody can guess. It goes with the run. One that is found
+unlocked is of a run that was killed, and what its hosts said can still be judged.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whyrefused.collect.saved import JOURNAL
+from whyrefused.files import append, make_folder
+from whyrefused.records import BadInput, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PREFIX, NAME = ".whyrefused-", "journal.jsonl"
+TURN = 2.0  # seconds to wait for another run that looks around at this moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The files that this run alone writes."""
+
+    journals: tuple[Path, ...]  # one in each folder it writes to; what the hosts say goes into the first
+    locks: tuple[int, ...]
+    abandoned: tuple[Path, ...] = ()  # journals of runs that were killed
+    problems: tuple[str, ...] = ()
+
+    @property
+    def journal(self) -> Path | None:
+        """Where is kept what the hosts say? None where no folder could be made."""
+        return self.journals[0] if self.journals else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Which folder is this run's own?"""
+        return self.journals[0].parent if self.journals else None
+
+    def release(self, *, keep: bool = False) -> None:
+        """Let others write there. The journal goes, for the reports have all of it, or is kept where they have not."""
+        for journal in self.journals:
+            _remove(journal, keep=keep and journal == self.journal)
+        for lock in self.locks:
+            with suppress(OSError):
+                os.close(lock)
+
+
+def claim(files: Sequence[Path], started: str, *, spare: Path | None = None) -> Claim:
+    """Take these files for this run. Raises BadInput where another run has one of them.
+
+    `spare` is a journal that this run reads: it stays, and nobody need be told of it.
+    """
+    mine = sorted({os.path.abspath(file) for file in files})  # noqa: PTH100 - resolve() would follow links
+    journals: list[Path] = []
+    locks: list[int] = []
+    abandoned: list[Path] = []
+    problems: list[str] = []
+    for folder in dict.fromkeys(Path(file).parent for file in mine):
+        try:
+            make_folder(folder)
+            with _turn(folder):
+                dead, locked = _others(folder, mine, spare)
+                if locked:
+                    Claim(journals=tuple(journals), locks=tuple(locks)).release()
+                    raise BadInput(locked)
+                journal, lock = _own(folder, {"schema": JOURNAL, "started": started, "pid": os.getpid(), "files": mine})
+        except OSError as error:
+            problems.append(f"{folder}: {error.strerror}")
+            continue
+        journals.append(journal)
+        locks.append(lock)
+        abandoned += dead
+    return Claim(
+        journals=tuple(journals), locks=tuple(locks), abandoned=tuple(abandoned), problems=tuple(problems)
+    )  # fmt: skip
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Only one run at a time looks around here and takes its place. Whoever keeps that for long is not waited for."""
+    until = time.monotonic() + TURN
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        while not _locked(descriptor) and time.monotonic() < until:
+            time.sleep(0.01)
+        yield
+    finally:
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Is it ours now? A file system without such locks counts as yes: there is nothing to wait for."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _own(folder: Path, head: dict[str, Any]) -> tuple[Path, int]:
+    journal = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)) / NAME
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock = None
+    try:
+        lock = os.open(journal, flags, 0o600)
+        _locked(lock)
+        append(lock, (json.dumps(head) + "\n").encode())
+    except OSError:
+        if lock is not None:
+            with suppress(OSError):
+                os.close(lock)
+        _remove(journal)
+        raise
+    return journal, lock
+
+
+def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list[Path], Problem | None]:
+    """Which journals of killed runs are here, and which file of ours is another run's?"""
+    dead: list[Path] = []
+    for journal in sorted(folder.glob(f"{PREFIX}*/{NAME}")):
+        if journal == spare:
+            continue
+        try:
+            descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue  # another user's, or gone by now
+        with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - Path cannot open a descriptor
+            if os.fstat(descriptor).st_uid != os.geteuid():
+                continue
+            if not _locked(descriptor):
+                if taken := _taken(file.readline(), mine):
+                    return dead, taken
+            elif file.readline() and file.readline().endswith("\n"):
+                dead.append(journal)
+            else:
+                _remove(journal)  # it was killed before any host had answered
+    return dead, None
+
+
+def _taken(head: str, mine: Sequence[str]) -> Problem | None:
+    """Which of our files does the run write that has this head? One that is just writing its head has none yet."""
+    try:
+        other = json.loads(head)
+        both = [file for file in mine if file in other["files"]]
+        words = f"process {int(other['pid'])} of another run, started {other['started']}, is about to write it"
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not both:
+        return None
+    return Problem(file=both[0], message=f"in use: {words}; wait until it has ended, or give another file")
+
+
+def _remove(journal: Path, *, keep: bool = False) -> None:
+    """Remove a run's folder. What cannot be removed stays: it does no harm, and the next run tries again."""
+    with suppress(OSError):
+        for file in journal.parent.iterdir():
+            if file != journal or not keep:
+                file.unlink()
+        if not keep:
+            journal.parent.rmdir()

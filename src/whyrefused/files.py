@@ -1,0 +1,71 @@
+"""Is what we write on the disk whole, or not at all? For ourselves alone, through no link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+PRIVATE_FOLDER, PRIVATE = 0o700, 0o600
+
+
+def write(path: str | os.PathLike[str], text: str, mode: int = PRIVATE) -> None:
+    """Put `text` at `path` as one step: until it is all on the disk, what stood there stays. Raises OSError.
+
+    The folder is made when it is missing. Only a regular file is ever replaced: a link that somebody planted, a device
+    or a pipe is refused, since the rename would put a file in its place (as root, in place of /dev/null).
+    """
+    target = Path(path)
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
+        raise OSError(errno.EINVAL, "not a regular file, left as it is", str(target))
+    make_folder(target.parent)
+    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        _fill(temporary, text.encode("utf-8", "backslashreplace"), mode)
+        os.rename(temporary, target)  # noqa: PTH104 - beside open, write and fsync: the five calls that can fail
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _settle(target.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make this folder and those above it where they are missing, for ourselves alone whatever the umask is."""
+    for folder in (*reversed(path.parents), path):
+        with suppress(FileExistsError):
+            if not folder.exists():
+                folder.mkdir(PRIVATE_FOLDER)
+
+
+def append(descriptor: int, data: bytes) -> None:
+    """Put all of it at the end of an open file, and on the disk. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.fsync(descriptor)
+
+
+def _fill(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        append(descriptor, data)
+    except BaseException:
+        with suppress(OSError):
+            os.close(descriptor)
+        raise
+    os.close(descriptor)  # a network's file system may tell only here that the disk is full
+
+
+def _settle(folder: Path) -> None:
+    """Ask the disk to keep the rename too; not every file system can, and the report is whole either way."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EROFS, errno.EBADF}:
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""What a run keeps and writes, whatever happens to it."""

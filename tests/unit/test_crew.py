@@ -1,0 +1,84 @@
+"""Every host is visited once for certain, however many of them this machine can have at a time."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whyrefused.collect import limits
+from whyrefused.collect.crew import Crew
+from whyrefused.collect.stop import Stop
+from whyrefused.ssh import SHORT, NotReached
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def visited(names: list[str], forks: int, room: int, refused: int) -> tuple[list[str], Crew]:
+    """Whom does a crew visit where only so many visits find room at once, and some threads are refused?"""
+    crew, done, at_work, lock = Crew(names, forks, Stop()), [], [0], threading.Lock()
+    ended = threading.Event()
+
+    def work() -> None:
+        while (turn := crew.next()) is not None:
+            name, alone = turn
+            with lock:
+                at_work[0] += 1
+                fits = at_work[0] <= room
+            threading.Event().wait(0.0005)
+            with lock:
+                at_work[0] -= 1
+            if fits or alone:
+                done.append(name)
+                if len(done) == len(names):
+                    ended.set()
+            elif crew.again(name):
+                return
+
+    started = [0]
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread._target is work:  # type: ignore[attr-defined] # noqa: SLF001 - which of all threads is it?
+            if started[0] >= forks - refused:
+                raise RuntimeError("can't start new thread")
+            started[0] += 1
+        real(thread)
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+    try:
+        crew.start(work)
+    finally:
+        threading.Thread.start = real  # type: ignore[method-assign]
+    assert not names or ended.wait(30)
+    return done, crew
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 30), st.integers(1, 12), st.integers(1, 12), st.integers(0, 12))
+def test_nobody_is_dropped(hosts: int, forks: int, room: int, refused: int) -> None:
+    """Each host is in what is done, and once; where there were fewer at a time than wanted, that is told."""
+    names = [f"h{number}" for number in range(hosts)]
+    done, crew = visited(names, forks, room, min(refused, forks))
+    assert names == sorted(done, key=lambda name: int(name[1:]))
+    assert bool(crew.notes) or not refused or not hosts
+
+
+def test_whose_fault_it_is() -> None:
+    """Out of descriptors is this machine's, also where SSH has made a reason of it; refused is the host's."""
+    told = NotReached("local", "could not go on")
+    told.__context__ = OSError(next(iter(SHORT)), "Too many open files")
+    assert limits.starved(told)
+    assert limits.starved(MemoryError())
+    assert limits.starved(RuntimeError("can't start new thread"))
+    assert not limits.starved(NotReached("refused", "connection refused"))
+    assert not limits.starved(ConnectionRefusedError(111, "refused"))
+
+
+def test_without_a_table_of_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where /proc is not there, or there is no limit, nobody waits."""
+    monkeypatch.setattr(limits.resource, "getrlimit", lambda _: (limits.resource.RLIM_INFINITY,) * 2)
+    assert (7, ()) == limits.affordable(7)
