@@ -44,9 +44,22 @@ def loads(path: str) -> dict[str, Reply]:
 def _read(name: str, entry: dict[str, Any]) -> Reply:
     frames: dict[str, Frame | Missing] = {}
     for probe, frame in entry["frames"].items():
-        missing = frame.get("missing")
-        frames[probe] = Missing(str(missing)) if missing is not None else Frame(
-            text=str(frame["text"]), status=int(frame["status"])
+        frames[probe] = (
+            Missing(_text(frame["missing"])) if "missing" in frame
+            else Frame(text=_text(frame["text"]), status=_status(frame["status"]))
         )  # fmt: skip
     unreached = entry["unreached"]
-    return Reply(host=name, frames=frames, unreached=None if unreached is None else str(unreached))
+    return Reply(host=name, frames=frames, unreached=None if unreached is None else _text(unreached))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _status(value: object) -> int:
+    """Nothing is turned into a status: `false` and `0.9` would be 0, which says that all went well."""
+    if type(value) is not int:
+        raise TypeError
+    return value

@@ -33,7 +33,9 @@ FRAGMENT = (
     '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; }; '
     "unseen() { ! command -v iptables-save >/dev/null && ! command -v iptables-legacy-save >/dev/null && "
     "$S grep -qs . /proc/net/ip_tables_names /proc/net/ip6_tables_names && "
-    "printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n'; }; "
+    "printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n'; "
+    "for f in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $f ] || $S cat $f >/dev/null 2>&1 || "
+    "printf '== %s\\nnot permitted\\n== status 126\\n' $f; done; }; "
     "rules() { l=; [ ! -e /proc/net/ip_tables_names ] || l=yes; [ ! -e /proc/net/ip6_tables_names ] || l=yes; "
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
     'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
