@@ -41,6 +41,8 @@ def _as_its_unit(declared: PathItem, host: HostEvidence, dial: Dial) -> tuple[Di
     """What would the unit itself meet where we connected? Its sandbox and control group are not ours."""
     if not declared.unit or dial.symptom != "connected":
         return dial, ()
+    if dial.by is None:
+        raise CouldNotLook(f"{declared.host}: connected, but as whom is not told")
     fence = outgoing.fence(host, declared.unit, dial)
     if fence and fence.certain:
         line = host.line(f"systemctl show {declared.unit}", fence.line)

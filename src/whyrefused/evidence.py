@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import firewall
-from whyrefused.probes import Unreadable, identity, registry
+from whyrefused.probes import Unreadable, identity, read, registry
 from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook, Frame, Line, Missing
 
@@ -79,7 +79,7 @@ class HostEvidence:
         if isinstance(frame, Missing):
             return frame
         try:
-            return registry()[probe].parse(frame)
+            return read(probe, frame)
         except Unreadable as error:
             return Missing(self._privilege(str(error)))
         except Exception as fault:  # noqa: BLE001 - what nobody thought of is not understood either

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused.diagnose import Failure, diagnose, first_of
 from whyrefused.plan.keys.connects import PathItem
-from whyrefused.records import CouldNotLook, Result, Seen
+from whyrefused.records import CouldNotLook, Missing, Result, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whyrefused.plan.items import Item
     from whyrefused.records import Finding, Inventory, Outcome
 
+NO_LOOK = "its check looks at nothing"
 NOT_RUN = "not run: the run was cut short"
 INTERRUPTED = "not run: interrupted"
 
@@ -50,10 +51,10 @@ def judge(question: Question, evidence: Evidence, skip: type[BaseException]) -> 
     seen = None
     try:
         if question.look is None:
-            question.test(declared=question.item)
-            return Judged(question=question, outcome="passed", seen=None)
+            return _blind(question)
         seen = question.look(question.item, evidence)
         question.test(declared=question.item, seen=seen)
+        _proved(seen, evidence)
     except AssertionError:
         return Judged(question=question, outcome="failed", seen=seen)
     except skip as reason:
@@ -69,6 +70,26 @@ def judge(question: Question, evidence: Evidence, skip: type[BaseException]) -> 
 def not_run(question: Question, why: str) -> Judged:
     """What is said of an item that nobody looked at?"""
     return Judged(question=question, outcome="skipped", seen=None, why=why)
+
+
+def _blind(question: Question) -> Judged:
+    """What becomes of an item at whose evidence nobody looks? Its test may fail or skip; a pass proves nothing."""
+    question.test(declared=question.item)
+    return Judged(question=question, outcome="error", seen=None, why=NO_LOOK, miss=CouldNotLook(NO_LOOK))
+
+
+def _proved(seen: Seen, evidence: Evidence) -> None:
+    """Is there evidence behind this pass? Raises `CouldNotLook` where a part of it is missing, or none is quoted."""
+    parts = seen.value if isinstance(seen.value, tuple) else (seen.value,)
+    for part in parts:
+        if isinstance(part, Missing):
+            raise CouldNotLook(part.why)
+    if not seen.lines:
+        raise CouldNotLook("no line of evidence shows that it is as declared")
+    for line in seen.lines:
+        why = evidence[line.host].unreached
+        if why is not None:
+            raise CouldNotLook(f"{line.host}: {why}")
 
 
 def _as_exception(reason: BaseException) -> Exception | None:

@@ -35,7 +35,12 @@ class CouldNotLook(Exception):  # noqa: N818 - the outcome's own words
 
 
 class Missing:
-    """Evidence that is not there, and why. No comparison with it comes true: using it raises `CouldNotLook`."""
+    """Evidence that is not there, and why. No use of it gives a value: all raise `CouldNotLook`, which ends as *error*.
+
+    To compare, test, count, hash, search, loop over, call or calculate with it raises, and so does putting it into a
+    sentence: what is not known can be neither judged nor told as if it were. `isinstance(it, Missing)` is the one
+    question that it answers, and `why` what is read of it then.
+    """
 
     __slots__ = ("why",)
 
@@ -55,8 +60,16 @@ class Missing:
         raise CouldNotLook(self.why)
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _refuse
-    __hash__ = None  # type: ignore[assignment]
+    __bool__ = __len__ = __iter__ = __reversed__ = __contains__ = __getitem__ = __call__ = _refuse
+    __hash__ = _refuse
+    __str__ = __format__ = __bytes__ = __fspath__ = _refuse
+    __int__ = __float__ = __complex__ = __index__ = __round__ = __trunc__ = __floor__ = __ceil__ = _refuse
+    __neg__ = __pos__ = __abs__ = __invert__ = _refuse
+    __add__ = __sub__ = __mul__ = __matmul__ = __truediv__ = __floordiv__ = __mod__ = __divmod__ = __pow__ = _refuse
+    __radd__ = __rsub__ = __rmul__ = __rmatmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rdivmod__ = _refuse
+    __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rpow__ = _refuse
+    __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = _refuse
+    __enter__ = __next__ = __await__ = __aiter__ = _refuse
 
 
 class Secret:

@@ -92,7 +92,7 @@ def test_siblings_of_a_port() -> None:
 
 def test_unreadable(tmp_path: Path) -> None:
     """A folder is no file, and no file is none."""
-    assert "Is a directory" in str(read(printed_of(str(tmp_path))).sources["file"])
+    assert "Is a directory" in repr(read(printed_of(str(tmp_path))).sources["file"])
     assert read(printed_of(f"{tmp_path}/none")).sources["file"] is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -112,3 +113,28 @@ def test_duplicates_and_only_those(keys: list[str]) -> None:
     """A flat map is refused exactly for the keys that stand twice."""
     text = "{" + ", ".join(f"{key}: 1" for key in keys) + "}"
     assert len(guards.problems(text, "f", must_be_yaml=True)) == len(keys) - len(set(keys))
+
+
+@pytest.mark.parametrize(
+    ("template", "runs"),
+    [
+        ("{{ lookup('env', 'HOME') }}", False),
+        ("{{ lookup('community.hashi_vault.vault_kv2_get', 'x') }}", False),
+        ("a query of q letters", False),
+        ("{{ a.query_string }}", False),
+        ("lookup('pipe', 'id')", True),
+        ('{{ lookup( "ansible.builtin.pipe" , "id") }}', True),
+        ("{{ q('lines', 'id') }}", True),
+        ("{{ query('template', 'x.j2') }}", True),
+        ("{{ lookup('pi' ~ 'pe', 'id') }}", True),
+        ("{{ lookup(name, 'id') }}", True),
+        ("{% set l = lookup %}{{ l(name) }}", True),
+        ("{%- import 'x.j2' as x %}", True),
+    ],
+)
+def test_what_a_plugin_may_look_up(template: str, *, runs: bool) -> None:
+    """In the configuration of an inventory plugin nothing runs; in a file of hosts it is text, which nobody renders."""
+    text = f"plugin: x\nhosts: {json.dumps(template)}\n"
+    told = [str(one) for one in guards.problems(text, "f", must_be_yaml=True)]
+    assert (["f:2: hosts: a lookup of a plugin's configuration may run nothing here"] if runs else []) == told
+    assert guards.problems(text.replace("plugin", "all"), "f", must_be_yaml=True) == ()

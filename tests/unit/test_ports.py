@@ -40,7 +40,8 @@ WITHOUT_SS = host(
 
 def unit(values: dict[str, str]) -> units.Unit:
     """The unit of which systemd says this."""
-    text = "\n".join(f"{key}={value}" for key, value in values.items())
+    told = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": ""}
+    text = "\n".join(f"{key}={value}" for key, value in (told | values).items())
     return units.parse(Frame(text=f"Uptime=100\n\n{text}\n", status=0))[values["Id"]]
 
 

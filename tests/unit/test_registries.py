@@ -9,17 +9,12 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from whyrefused import causes, probes
 from whyrefused.causes import ORDER
 from whyrefused.probes import _remote
-from whyrefused.records import CouldNotLook, Missing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/whyrefused"
@@ -191,14 +186,3 @@ def test_check(path: Path) -> None:
     if "look" in functions:
         assert ["declared", "evidence"] == [argument.arg for argument in functions["look"].args.args]
         assert ast.get_docstring(functions["look"])
-
-
-@pytest.mark.parametrize(
-    "use",
-    [lambda miss: miss == 1, lambda miss: miss != 1, bool, list, len, hash, lambda miss: miss < 1,
-     lambda miss: 1 in miss, lambda miss: miss[0], lambda miss: miss.anything, lambda miss: miss()],
-)  # fmt: skip
-def test_a_miss_is_never_true(use: Callable[[Missing], object]) -> None:
-    """A miss can be neither compared nor tested nor looped over, and is no key."""
-    with pytest.raises((CouldNotLook, TypeError)):
-        use(Missing("why"))

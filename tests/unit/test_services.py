@@ -89,7 +89,11 @@ def test_crash_loop(restarts: int, seconds: int, active: str, state: str) -> Non
     """Often restarted by itself and not up for long is a crash loop, as long as systemd goes on."""
     uptime = float(TEXT.split("\n", 1)[0].partition("=")[2])
     blocks = f"Uptime={uptime}\n\nId=a.service\nNames=a.service\nLoadState=loaded\nActiveState={active}\n"
-    blocks += f"SubState=running\nNRestarts={restarts}\nActiveEnterTimestampMonotonic={(uptime - seconds) * 1e6:.0f}\n"
+    blocks += "SubState=running\nUnitFileState=enabled\n"
+    blocks += f"NRestarts={restarts}\nActiveEnterTimestampMonotonic={(uptime - seconds) * 1e6:.0f}\n"
+    blocks += (
+        "\nId=a.socket\nNames=a.socket\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=\n"
+    )
     assert state == services.of(host(blocks), "a")[0]
 
 

@@ -113,12 +113,12 @@ def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above
 def _reply(name: str, one: Mapping[str, Any]) -> Reply:
     frames: dict[str, Frame | Missing] = {}
     for probe, frame in one["frames"].items():
-        missing = frame.get("missing")
-        frames[probe] = Missing(str(missing)) if missing is not None else Frame(
-            text=str(frame["text"]), status=int(frame["status"])
+        frames[probe] = (
+            Missing(_text(frame["missing"])) if "missing" in frame
+            else Frame(text=_text(frame["text"]), status=_status(frame["status"]))
         )  # fmt: skip
     unreached = one["unreached"]
-    return Reply(host=name, frames=frames, unreached=None if unreached is None else str(unreached))
+    return Reply(host=name, frames=frames, unreached=None if unreached is None else _text(unreached))
 
 
 def joined(first: Visited, second: Visited) -> Visited:
@@ -144,3 +144,16 @@ def _both(reply: Reply, more: Reply) -> Reply:
         return replace(reply, frames={}, unreached=why, seconds=reply.seconds + more.seconds)
     frames = {name: frame for name, frame in more.frames.items() if name not in reply.frames}
     return replace(reply, frames={**reply.frames, **frames}, seconds=reply.seconds + more.seconds)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _status(value: object) -> int:
+    """Nothing is turned into a status: `false` and `0.9` would be 0, which says that all went well."""
+    if type(value) is not int:
+        raise TypeError
+    return value

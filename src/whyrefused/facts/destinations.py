@@ -66,12 +66,14 @@ def told(item: ConfiguredItem, evidence: Evidence) -> Told:
     """
     host = evidence[item.host]
     found = host.configured(item.where)
-    last = Told(said="", lines=(), met=True)
+    last = None
     for source in ("file", "unit"):
         if source in found.sources:
             last = _of_source(item, evidence, found, source)
             if not last.met and last.variant is None:
                 return last
+    if last is None:
+        raise CouldNotLook(f"{host.name}: {item.where}: what stands there was not told")
     process = found if "process" in found.sources else _process(host, item)
     if process is None:
         return last

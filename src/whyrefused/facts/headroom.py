@@ -77,12 +77,15 @@ def _files(host: HostEvidence, item: HeadroomItem) -> Iterator[Room | CouldNotLo
                    lines=(host.line("sysctl", host.kernel.said(FILES)),))  # fmt: skip
     for unit in item.units:
         try:
-            processes = [(one, name) for name in host.instances(unit) for one in host.running(name).processes]
+            running = [(host.running(name), name) for name in host.instances(unit)]
         except CouldNotLook as miss:
             yield miss
             continue
-        for one, name in processes:
-            if one.files is None:
+        for found, name in running:
+            if found.unseen:
+                yield CouldNotLook(f"{host.name}: {name}: {found.unseen}: needs root there")
+        for one, name in ((one, name) for found, name in running for one in found.processes):
+            if one.files is None or not one.limit_told:
                 yield CouldNotLook(f"{host.name}: the open files of {name} are not told: needs root there")
             elif one.most_files:
                 yield Room(
@@ -95,7 +98,9 @@ def _files(host: HostEvidence, item: HeadroomItem) -> Iterator[Room | CouldNotLo
 def _conntrack(host: HostEvidence, _item: HeadroomItem) -> Iterator[Room | CouldNotLook]:
     """The table of tracked connections; without one there is nothing that could be full."""
     count, limit = (host.kernel.number(name) for name in limits.TABLE)
-    if limit is None:
+    if limit is None and limits.TABLE[1] in host.kernel.unread:
+        yield CouldNotLook(f"{host.name}: {limits.TABLE[1]}: not permitted")
+    elif limit is None:
         none = host.line("sysctl net.netfilter.nf_conntrack_max", "not there: connections are not tracked")
         yield Room(what="connections tracked", used=0, limit=0, free=1.0, lines=(none,))
     elif count is None:

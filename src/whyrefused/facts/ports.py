@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.probes.listeners import Listener
-from whyrefused.probes.units import suffixed
+from whyrefused.probes.units import suffixed, with_sockets
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
@@ -106,10 +106,12 @@ def release(listener: Listener) -> str:
 def socket_of(host: HostEvidence, unit: str) -> Unit | None:
     """Which socket unit may hold this unit's port? It itself, the one of the same name, or one that systemd names.
 
-    Where several are active, the first of them with the listening sockets of all.
+    Where several are active, the first of them with the listening sockets of all. systemd has a word for each that is
+    asked for, loaded or not: one that is not told raises `CouldNotLook`.
     """
     name = suffixed(unit)
-    names = [name] if name.endswith(".socket") else [name.removesuffix(".service") + ".socket", *_triggers(host, name)]
+    own = with_sockets(name)[1:]
+    names = [name] if name.endswith(".socket") else [*own, *_triggers(host, name)]
     found = [one for one in (_loaded(host, each) for each in dict.fromkeys(names)) if one]
     active = [one for one in found if one.active == "active"]
     if not active:
@@ -119,17 +121,16 @@ def socket_of(host: HostEvidence, unit: str) -> Unit | None:
 
 
 def _triggers(host: HostEvidence, name: str) -> list[str]:
-    try:
-        return [one for one in host.unit(name).triggered_by if one.endswith(".socket")]
-    except CouldNotLook:
-        return []
+    return [one for one in host.unit(name).triggered_by if one.endswith(".socket")]
 
 
 def _loaded(host: HostEvidence, name: str) -> Unit | None:
     try:
         found = host.unit(name)
     except CouldNotLook:
-        return None
+        if "@" in name:  # of an instance that nobody declared: systemd lists those that are loaded
+            return None
+        raise
     return found if found.load == "loaded" else None
 
 

@@ -173,9 +173,10 @@ def _sources(evidence: Evidence, item: FirewallItem) -> Iterator[tuple[str, int]
         if name == item.host:
             yield from ((str(own), wanted) for own in _destinations(evidence[name], item.bind, item.address, wanted))
             continue
-        for address in _addresses_of(evidence, item, name, literal):
-            if address.version == wanted:
-                yield str(address), address.version
+        known = [one for one in _addresses_of(evidence, item, name, literal) if one.version == wanted]
+        if not known:
+            raise CouldNotLook(f"{item.host}: which IPv{wanted} address {name} would come from is not known")
+        yield from ((str(one), wanted) for one in known)
 
 
 def _family(bind: str) -> int:

@@ -178,7 +178,10 @@ class Connect(Model):
     as_: Annotated[str, Field(pattern=r"^(unit|user):[^\s:]+$")] | None = Field(
         None, alias="as", description="Who dials: `unit:NAME` or `user:NAME`; the login user if left out."
     )
-    configured_in: Annotated[str, Field(pattern=r"^(/[^#]+(#.+)?|unit:[^#\s]+#.+)$")] | None = Field(
+    configured_in: (
+        Annotated[str, Field(pattern=r"^(/[^#\x00-\x1f\x7f]+(#[^\x00-\x1f\x7f]+)?|unit:[^#\s]+#[^\x00-\x1f\x7f]+)$")]
+        | None
+    ) = Field(
         None,
         description="Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE. KEY is a variable, or a path "
         "such as `database.hosts[0].url` in YAML, JSON and INI. One that names a host has its port in it or beside it: "

@@ -33,8 +33,13 @@ SEXAGESIMAL = re.compile(r"[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+")
 OCTAL = re.compile(r"[-+]?0[0-7]+")
 """What YAML 1.1, and so Ansible, reads as another number than it looks like."""
 
+LOOKUP = re.compile(r"\b(?:lookup|query|q)\b\s*(?:(\()\s*(?:([\"'])([\w.]{1,100})\2\s*[,)])?)?")
+INCLUDED = re.compile(r"\{%-?\s*(?:include|import|from|extends)\b")
+RUNNING = frozenset({"pipe", "lines", "template"})
+"""Lookups of Ansible that run a program here, or a template that may."""
+
 PLAIN_TAGS = ("tag:yaml.org,2002:", "!vault", "!unsafe")
-CODE_TAG = "tag:yaml.org,2002:python/"
+CODE_TAGS = ("tag:yaml.org,2002:python/", "tag:yaml.org,2002:binary")
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's reader where PyYAML was built with it: ten times faster, and its events come without recursion."""
@@ -65,15 +70,20 @@ class Walk:
     anchors: dict[str, int] = field(default_factory=dict)
     nodes: int = 0
     aliased: int = 0
+    plugin: bool = False  # whether it configures an inventory plugin, whose templates Ansible renders here
+    lookups: list[Problem] = field(default_factory=list)
 
     def say(self, message: str, event: yaml.Event, key: str = "") -> None:
         """Note a problem at this event's line."""
+        self.problems.append(self._problem(message, event, key))
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise Stop
+
+    def _problem(self, message: str, event: yaml.Event, key: str = "") -> Problem:
         path = [frame.key for frame in self.frames if frame.key is not None]
         place = ".".join([*path, key] if key else path)
         line = event.start_mark.line + 1 if event.start_mark else None
-        self.problems.append(Problem(message=message, file=self.file, line=line, key=place))
-        if len(self.problems) >= MOST_PROBLEMS:
-            raise Stop
+        return Problem(message=message, file=self.file, line=line, key=place)
 
     def take(self, event: yaml.Event) -> None:
         """What does the next event add?"""
@@ -91,7 +101,7 @@ class Walk:
             self.say(f"more than {MOST_NODES} values stand in one file", event)
             raise Stop
         tag = getattr(event, "tag", None)
-        if tag and tag != "!" and (not tag.startswith(PLAIN_TAGS) or tag.startswith(CODE_TAG)):
+        if tag and tag != "!" and (not tag.startswith(PLAIN_TAGS) or tag.startswith(CODE_TAGS)):
             self.say(f"the tag {shown(tag)} is not for inventories", event)
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
@@ -111,6 +121,9 @@ class Walk:
             if event.value in frame.keys and event.value != "<<":
                 self.say("this key stands twice in one map; Ansible would keep only the last", event, event.value)
             frame.keys.add(event.value)
+            self.plugin = self.plugin or (event.value == "plugin" and len(self.frames) == 1)
+        elif runs_something(event.value) and len(self.lookups) < MOST_PROBLEMS:
+            self.lookups.append(self._problem("a lookup of a plugin's configuration may run nothing here", event))
         self._placed(1, event.anchor, event.value)
 
     def _ambiguous(self, text: str) -> bool:
@@ -162,7 +175,18 @@ def problems(text: str, file: str, *, must_be_yaml: bool) -> tuple[Problem, ...]
         reason = getattr(error, "problem", None) or "characters that YAML does not know"
         return (Problem(message=f"this is not YAML: {reason}", file=file, line=mark.line + 1 if mark else None),)
     # An INI file can be read as one YAML text, never as a map or a list of its own.
-    return tuple(walk.problems)
+    return (*walk.problems, *(walk.lookups if walk.plugin else ()))
+
+
+def runs_something(text: str) -> bool:
+    """Does this template look up by running a program, or something that only shows when it is rendered?"""
+    if INCLUDED.search(text):
+        return True
+    for found in LOOKUP.finditer(text):
+        called, _, name = found.groups()
+        if name.rpartition(".")[2] in RUNNING if name else called or "{{" in text or "{%" in text:
+            return True
+    return False
 
 
 def _is_json(text: str) -> bool:

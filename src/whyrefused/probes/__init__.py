@@ -66,6 +66,19 @@ def registry() -> Mapping[str, Probe]:
     }
 
 
+def read(name: str, frame: Frame) -> Any:  # noqa: ANN401 - each probe has its own records
+    """What does this probe's frame say? Raises `Unreadable`, also where the fragment did not end by itself and well.
+
+    Every fragment ends with 0 where it could look. One that was stopped half-way (124, a signal) may have printed what
+    looks whole.
+    """
+    probe = registry()[name]
+    value = probe.parse(frame)
+    if frame.status != 0:
+        raise Unreadable(failed(frame, probe.SOURCE, probe.SECONDS))
+    return value
+
+
 def whole(text: str) -> int | None:
     """Which whole number is this? None where it is none, or larger than a kernel counts."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None

@@ -44,6 +44,9 @@ def parse(frame: Frame) -> tuple[Address, ...]:
     if frame.status != 0:
         raise Unreadable(failed(frame, SOURCE, SECONDS))
     rows = [(ROW.match(line), line) for line in frame.text.split("\n")]
+    lost = next((line for row, line in rows if not row and re.search(r"\sinet6?\s", line)), None)
+    if lost is not None:
+        raise Unreadable(f"{SOURCE}: not understood: {lost[:120]!r}")
     found = tuple(_address(row, line) for row, line in rows if row)
     if not found:
         raise Unreadable(f"{SOURCE}: printed no address")

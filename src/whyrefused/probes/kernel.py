@@ -54,6 +54,7 @@ case $g in *ip_local_reserved_ports:*) u=$h ;; esac
   !t[p]++ {{ n++ }}
   $1 != "LISTEN" && !s[p, $5]++ {{ c[$5]++ }}
   END {{ print "local", n + 0, "*"; for (a in c) if (h - l + 1 <= c[a] * 8) print "local", c[a], a }}'
+for f in {files}; do case $g in *"$f:"*) ;; *) [ ! -e "$f" ] || echo "unread $f" ;; esac; done
 echo end
 """
 
@@ -64,6 +65,7 @@ class Kernel:
 
     values: Mapping[str, str]  # by the path below /proc/sys; what the kernel does not have is not there
     local: Mapping[str, int]  # local ports that are taken, by `ADDRESS PORT` of the peer, and `*` for any
+    unread: tuple[str, ...] = ()  # what the kernel has and the login could not read
 
     def number(self, path: str, at: int = 0) -> int | None:
         """Which number stands there? None where the kernel does not have it."""
@@ -92,7 +94,9 @@ def parse(frame: Frame) -> Kernel:
     values = {path: value for path, _, value in found}
     if not lines or lines[-1] != "end" or not {"fs/file-nr", "net/ipv4/ip_local_port_range"} <= values.keys():
         raise Unreadable(f"/proc/sys could not be read: {frame.text.strip()[:120]}")
-    return Kernel(values=values, local=dict(_peer(line) for line in lines if line.startswith("local ")))
+    unread = tuple(line.removeprefix(f"unread {SYS}") for line in lines if line.startswith(f"unread {SYS}"))
+    local = dict(_peer(line) for line in lines if line.startswith("local "))
+    return Kernel(values=values, local=local, unread=unread)
 
 
 def _peer(line: str) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ READS = {
 
 NO_NFTABLES = frozenset({"kernel without nf_tables", "kernel without a table of nf_tables"})
 
+METAINFO = re.compile(r'^\s*\{\s*"nftables"\s*:\s*\[\s*\{\s*"metainfo"\s*:')
+"""With its own version nft begins every list, that of no rules too (libnftables-json(5))."""
+
 # Listing rules makes the kernel load nf_tables where it is a module; on a host that has no rules that would change it.
 KERNEL_HAS_NONE = (
     'read -r b </proc/sys/kernel/osrelease; b="/lib/modules/$b/modules.builtin"; '
@@ -57,4 +61,6 @@ def parse(frame: Frame) -> str | None:
         return None
     if not frame.text.lstrip().startswith("{"):
         raise Unreadable(f"{SOURCE}: not JSON: {frame.text[:120]!r}")
+    if not METAINFO.search(frame.text[:200]):
+        raise Unreadable(f"{SOURCE}: not nft's own list: {frame.text[:120]!r}")
     return frame.text

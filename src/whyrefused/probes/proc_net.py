@@ -33,6 +33,19 @@ ROW = re.compile(
 )
 
 
+HEAD = re.compile(r"/proc/net/((?:tcp|udp)6?): *sl ")
+OWN = re.compile(r"own (\d{1,5}) (\d{1,5})")
+
+# The connection that we came by is in the table of this network namespace; where it is not, this is not the table.
+ASK = r"""
+own=-; set -- $SSH_CONNECTION
+case $#:$1:$2$4 in 4:*[.:]*:*[!0-9]*) ;; 4:*[.:]*:?*) printf 'own %s %s\n' "$4" "$2"
+  own=$(printf '[0-9A-F]+:%04X [0-9A-F]+:%04X 01' "$4" "$2") ;; esac
+grep -sHE "^ *(sl|[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ (0A|07)|[0-9]+: $own) " \
+  /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6; true
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One open port as /proc/net prints it (proc_pid_net(5))."""
@@ -45,17 +58,19 @@ class Entry:
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks the kernel for open ports? Established connections, which may be many, stay there."""
-    return (
-        "grep -sHE '^ *(sl|[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ (0A|07)) ' "
-        "/proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6; true"
-    )
+    return ASK
 
 
 def parse(frame: Frame) -> tuple[Entry, ...]:
-    """Which ports are open? A table without its heading was not read: `Unreadable`."""
+    """Which ports are open? A table without its heading, or without our own connection, was not read: `Unreadable`."""
     lines = frame.text.split("\n")
-    if not any(re.match(r"/proc/net/tcp: *sl ", line) for line in lines):
-        raise Unreadable(f"/proc/net/tcp could not be read: {frame.text.strip()[:120]}")
+    read = {head[1] for head in map(HEAD.match, lines) if head}
+    if not {"tcp", "udp"} <= read or ("tcp6" in read) is not ("udp6" in read):
+        raise Unreadable(f"/proc/net/tcp, /proc/net/udp: not both could be read: {frame.text.strip()[:120]}")
+    for own in filter(None, map(OWN.fullmatch, lines)):
+        ends = rf"/proc/net/tcp6?: *\d+: [0-9A-F]+:{int(own[1]):04X} [0-9A-F]+:{int(own[2]):04X} 01 "
+        if not any(re.match(ends, line) for line in lines):
+            raise Unreadable(f"/proc/net/tcp: our own connection (port {own[1]}) is not in it")
     found = ((ROW.match(line), line) for line in lines)
     return tuple(_entry(row, line) for row, line in found if row and row[4] == ("0A" if row[1] == "tcp" else "07"))
 

@@ -57,9 +57,9 @@ for m in $(printf '%s\n\n' "$o" | awk -F= '
   $1 == "MainPID" && $2 + 0 {{ print $2 }} $1 == "TasksCurrent" {{ t = $2 + 0 }} $1 == "TasksMax" {{ m = $2 + 0 }}
   $0 == "" {{ if (m && m <= t) print "few"; t = m = 0 }}'); do
   [ "$m" != few ] || {{ few=y; continue; }}
-  c=; [ ! -r "/proc/$m/task/$m/children" ] || read -r c <"/proc/$m/task/$m/children"
+  c=; if [ -r "/proc/$m/task/$m/children" ]; then read -r c <"/proc/$m/task/$m/children"; else echo "blind $m 1"; fi
   for q in $m $c; do
-    [ $n -lt 64 ] || break; n=$((n + 1)); p="$p $q"; [ "$q" = "$m" ] || echo "child $q $m"
+    [ $n -lt 64 ] || {{ echo "blind $m 1"; break; }}; n=$((n + 1)); p="$p $q"; [ "$q" = "$m" ] || echo "child $q $m"
   done
 done
 at() {{ for q in $p; do printf ' /proc/%s/%s' "$q" "$1"; done; }}
@@ -83,9 +83,10 @@ fi
 echo end; exit $s
 """
 
+MOST_FILES = re.compile(r":Max open files (?:\d+|unlimited)\b")
 ROW = re.compile(r"/proc/(\d{1,10})/(limits|status|cmdline):(.*)")
 FILES = re.compile(r"/proc/(\d{1,10})/fd (\d{1,12})")
-PAIR = re.compile(r"(child|tasks|taken) (\d{1,10}) (\d{1,10})")
+PAIR = re.compile(r"(blind|child|tasks|taken) (\d{1,10}) (\d{1,10})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +95,17 @@ class Process:
 
     pid: int
     files: int | None  # open descriptors; None where not told
-    most_files: int | None  # its soft limit; None: not told, or unlimited
+    most_files: int | None  # its soft limit; None: not told, or unlimited (`limit_told`)
     most_tasks: int | None  # of its user, soft
     uid: int | None
     state: str  # S, R, D, T (stopped), …
     own: str  # what it says of its own limit: `[listener] 0 of 10-100 startups`, `max-children=5`
     lines: tuple[str, ...]
+
+    @property
+    def limit_told(self) -> bool:
+        """Was anything told of the limit of its files?"""
+        return any(MOST_FILES.search(line) for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +117,7 @@ class Running:
     processes: tuple[Process, ...]  # the main one first
     tasks: Mapping[int, int] = field(default_factory=dict)  # by user; only where a limit of tasks is near
     taken: Mapping[int, int] = field(default_factory=dict)  # established connections by port; as above
+    unseen: str = ""  # why not all of its processes are known, else empty
 
     def number(self, name: str) -> int | None:
         """Which number has this property? None where it is not set, or infinite."""
@@ -143,6 +150,9 @@ def parse(frame: Frame) -> Mapping[str, Running]:
     blocks = [block for block in blocks if "Id" in block]
     if not blocks:
         raise Unreadable(f"systemctl show: {frame.text.strip()[:200]}")
+    for block in blocks:
+        if block["Id"].endswith(".service") and whole(block.get("MainPID", "")) is None:
+            raise Unreadable(f"systemctl show {block['Id'][:80]}: whether it has a process is not told")
     told = _Told(lines)
     return {name: told.unit(name, block) for block in blocks for name in {block["Id"], *block.get("Names", "").split()}}
 
@@ -154,6 +164,7 @@ class _Told:
         self.rows: dict[int, dict[str, str]] = {}
         self.files: dict[int, tuple[int, str]] = {}
         self.children: dict[int, list[int]] = {}
+        self.blind: set[int] = set()
         self.tasks: dict[int, int] = {}
         self.taken: dict[int, int] = {}
         for line in lines:
@@ -163,7 +174,9 @@ class _Told:
                 self.files[int(row[1])] = (int(row[2]), line)
             elif row := PAIR.fullmatch(line):
                 first, second = int(row[2]), int(row[3])
-                if row[1] == "child":
+                if row[1] == "blind":
+                    self.blind.add(first)
+                elif row[1] == "child":
                     self.children.setdefault(second, []).append(first)
                 else:
                     (self.tasks if row[1] == "tasks" else self.taken)[first] = second
@@ -172,7 +185,8 @@ class _Told:
         """What is known of the unit of this block?"""
         pid = whole(block.get("MainPID", "")) or 0
         processes = self._of(pid)
-        return Running(name=name, properties=block, processes=processes, tasks=self.tasks, taken=self.taken)
+        return Running(name=name, properties=block, processes=processes, tasks=self.tasks, taken=self.taken,
+                       unseen="not all of its processes can be seen" if pid in self.blind else "")  # fmt: skip
 
     def _of(self, pid: int) -> tuple[Process, ...]:
         return tuple(self._one(each) for each in (pid, *self.children.get(pid, ()))) if pid else ()

@@ -67,6 +67,7 @@ ASIDE = ("apt", "Docker client", "Docker daemon")
 """Programs with a proxy of their own, shown beside what is judged."""
 VARIABLE = re.compile(r"(?:export\s+)?((?:https?|ftp|all|no)_proxy)=(.*)", re.IGNORECASE)
 
+# An environment without PATH was not read: a login has it from sshd, systemd gives it to its units.
 # Reads NAME=VALUE lines, keeps the proxy variables, strikes out what stands before an @, and says where it looked.
 # Mostly there are none, which the shell sees by itself in `told`: no process is started for that.
 HELPERS = r"""
@@ -99,15 +100,15 @@ case "${SHELL:-/bin/sh}" in
   else e=$(env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
     timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null); fi
   s=$?
-  if [ "$s" = 0 ]; then told 'login shell' "$e"; if has "$e"; then from 'login shell' /etc/profile /etc/profile.d/*.sh \
-    /etc/bash.bashrc ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc; fi
-  else lost 'login shell' "${SHELL:-/bin/sh} -l ended with $s"; fi ;;
+  case $s:$e in 0:*PATH=*) told 'login shell' "$e"; if has "$e"; then from 'login shell' /etc/profile \
+    /etc/profile.d/*.sh /etc/bash.bashrc ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc; fi
+  ;; *) lost 'login shell' "${SHELL:-/bin/sh} -l ended with $s and told no environment" ;; esac ;;
 esac
 if [ ! -e /etc/environment ]; then printf '/etc/environment\t.\n'
 elif [ -r /etc/environment ]; then told /etc/environment "$(cat /etc/environment)"
 else lost /etc/environment 'not permitted'; fi
 if ! [ -d /run/systemd/system ]; then printf 'systemd manager\t-\n'  # another init: there is none
-elif e=$(systemctl show-environment 2>&1); then told 'systemd manager' "$e"
+elif e=$(systemctl show-environment 2>&1) && case $e in *PATH=*) ;; *) false ;; esac; then told 'systemd manager' "$e"
   if has "$e"; then from 'systemd manager' /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf; fi
 else lost 'systemd manager' "systemctl show-environment ended with $?"; fi
 """
@@ -169,7 +170,8 @@ main() {
 }
 environ() { if [ "$S" ]; then $S cat "/proc/$1/environ" | lines; else lines <"/proc/$1/environ"; fi; }
 units() {
-  [ -d /run/systemd/system ] || return 0
+  for u do printf 'unit %s\t?\n' "$u"; done
+  [ -d /run/systemd/system ] || { for u do printf 'unit %s\t-\n' "$u"; done; return; }
   m=$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)
   for u do
     p=$(main "$u" "$m")
@@ -181,7 +183,8 @@ units() {
   done
 }
 unit() {
-  e=$(systemctl show --no-pager -p Environment -p EnvironmentFiles -- "$1" 2>&1) ||
+  e=$(systemctl show --no-pager -p Id -p Environment -p EnvironmentFiles -- "$1" 2>&1) &&
+    case $e in *Id=*) ;; *) false ;; esac ||
     { lost "unit $1" "systemctl show ended with $?"; return; }
   b=$(printf '%s\n' "$e" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=\(.*\))$/\2 \1/p' | while read -r i f; do
     [ ! -e "$f" ] || [ -r "$f" ] || echo "$f"; done)
@@ -260,7 +263,8 @@ def parse(frame: Frame) -> Mapping[str, Place]:
             places[name] = Place(name=name, settings=found_here, files=told)
         elif words.startswith("!"):
             places[name] = Place(name=name, settings=Missing(f"proxy variables of {name}: {words[1:]}"))
-    if not {LOGIN, ETC, MANAGER} <= places.keys() | absent:
+    asked = {name for name, words in rows if words == "?"}
+    if not {LOGIN, ETC} <= places.keys() or not {MANAGER, *asked} <= places.keys() | absent:
         raise Unreadable(f"{SOURCE}: cut short")
     return places
 

@@ -33,6 +33,8 @@ PROPERTIES = (
     "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork,"
     "ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic"
 )
+TOLD = frozenset({"LoadState", "ActiveState", "SubState", "UnitFileState"})
+"""What systemd tells of every unit, be it there or not: without them nothing is known of one."""
 FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
 
 # A socket unit may have another name than the service it starts: those that systemd names are asked for too. So are the
@@ -135,6 +137,8 @@ def parse(frame: Frame) -> Mapping[str, Unit]:
     for block in blocks[1:]:
         if "Id" not in block:
             continue
+        if not TOLD <= block.keys() or not (block["LoadState"] and block["ActiveState"]):
+            raise Unreadable(f"systemctl show {block['Id'][:80]}: not told to the end")
         for name in {block["Id"], *block.get("Names", "").split()}:
             units[name] = replace(_unit(name, block, uptime), fences=_fences(block), contained=contained)
     if not units:
