@@ -29,7 +29,7 @@ KINDS = (
     "answer-drips", "endless-both", "ignore-flood", "banner-flood", "garbage", "close-at-once", "cut-reset",
     "auth-denied", "forced-command", "no-exit-status",
 )  # fmt: skip
-WELL, BAD, AT_ONCE, DEADLINE, SLACK = 90, 10, 20, 10, 2
+WELL, BAD, AT_ONCE, DEADLINE, SLACK = 90, 10, 20, 20, 2
 
 
 @pytest.fixture(scope="module")

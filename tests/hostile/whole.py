@@ -103,7 +103,7 @@ def run(
     """Run the tool, in a network namespace if `within` leads there, and read what it wrote."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "peak.py").write_text(PEAK)
-    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory(hosts, key)))
+    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory(hosts, key), sort_keys=False))
     words = (
         *(*within, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "peak", "-p", "no:hypothesispytest"),
         *(f"--inventory={folder}/hosts.yml", f"--ssh-config={config}", f"--html={folder}/page.html"),
