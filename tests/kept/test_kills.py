@@ -134,3 +134,14 @@ def test_a_test_of_others_is_torn(hosts: Fleet, tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
     assert judged(found(tmp_path)) == set(hosts.hosts)
+
+
+def test_told_before_it_has_begun(hosts: Fleet, tmp_path: Path) -> None:
+    """The earliest moment at which a run hears: its reports say that nothing was looked at."""
+    process = hosts.start(tmp_path, *WRITTEN)
+    until_it_listens(process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
+    document = found(tmp_path)
+    assert ([], False) == (document["run"]["hosts"], document["run"]["complete"])
+    assert ["interrupted (SIGTERM): no host had been visited"] == document["run"]["notes"]
