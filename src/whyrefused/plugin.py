@@ -358,6 +358,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """The reports are written; a run that checked nothing is not green."""
     state = session.config.stash[STATE]
     state.signals.tearing = False
+    if state.stop.by and state.reading and not state.reading.done():
+        from whyrefused import opening  # noqa: PLC0415 - as above
+
+        opening.abandon()
     if state.audit and state.verdicts is None:
         state.verdicts = state.audit.verdicts
     if hasattr(session.config, "workeroutput"):
