@@ -65,6 +65,13 @@ def read(wanted: Named) -> Inventory:
     return load(wanted.sources, limit=wanted.limit, vault=wanted.vault, environ=environ)
 
 
+def abandon() -> None:
+    """Let nobody wait for an inventory that is still being read: the run ends."""
+    from whyrefused.inventory import command  # noqa: PLC0415 - see the top
+
+    command.abandon()
+
+
 def begin(config: pytest.Config) -> Future[Inventory]:
     """Read it beside whatever else there is to do; what is wrong with it is told when the result is asked for."""
     reading: Future[Inventory] = Future()

@@ -177,6 +177,15 @@ def pytest_metadata(metadata: dict[str, Any]) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """From here on pytest ends a session in good order, whatever happens: a signal that came before is obeyed now."""
+    state = session.config.stash[STATE]
+    state.signals.tearing = True
+    if state.stop.by and not state.signals.patient:
+        raise session.Interrupted(f"interrupted ({state.stop.by})")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item] | None:
     """A check of which the inventory declares nothing has no items, not even a skipped one."""
     if (
@@ -240,6 +249,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if state.audit and not session.config.option.collectonly and not session.testsfailed:
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
+        state.signals.tearing = False
         wiring.visit(state, session.items)
         _stop_if_broken(state)
         # A worker's own controller waits for each of its items.
@@ -371,6 +381,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """The reports are written; a run that checked nothing is not green."""
     state = session.config.stash[STATE]
     state.signals.tearing = False
+    if state.stop.by and state.reading and not state.reading.done():
+        from whyrefused import opening  # noqa: PLC0415 - as above
+
+        opening.abandon()
     if state.audit and state.verdicts is None:
         state.verdicts = state.audit.verdicts
     if hasattr(session.config, "workeroutput"):

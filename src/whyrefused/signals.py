@@ -19,7 +19,7 @@ class Signals:
 
     def __init__(self, stop: Stop) -> None:
         self.session: pytest.Session | None = None
-        self.tearing = True  # whether what runs now may be torn: pytest's collection, and tests of others
+        self.tearing = False  # whether what runs now may be torn: pytest's collection, and tests of others
         self.patient = False  # whether others do the work and end by themselves: the first signal tears nothing
         self._stop = stop
         self._before: dict[signal.Signals, Any] = {}

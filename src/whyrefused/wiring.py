@@ -183,7 +183,6 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     if audit is None or not questions:
         return
     audit.expect(questions)
-    state.signals.tearing = False
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
     _take_over_html(state)

@@ -63,13 +63,14 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_modes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 1])
+def test_modes(first: int, tmp_path: Path) -> None:
     """Whatever the umask: each file 0600, each folder that was made 0700, and nothing else is left."""
-    done = here(tmp_path, *WRITTEN, before="umask 000")
+    done = here(tmp_path, *WRITTEN[first:], before="umask 000")
     assert done.returncode == 0, done.stdout + done.stderr
     out = tmp_path / "out"
     assert {0o700} == {mode(out), mode(out / "deep")}
-    assert dict.fromkeys(OUTPUTS, 0o600) == {path.name: mode(path) for path in (out / "deep").iterdir()}
+    assert dict.fromkeys(list(OUTPUTS)[first:], 0o600) == {path.name: mode(path) for path in (out / "deep").iterdir()}
 
 
 @pytest.mark.parametrize("name", [*OUTPUTS, "assets"])

@@ -11,6 +11,7 @@ import random
 import signal
 import time
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -22,7 +23,6 @@ from .fleet import PATIENCE, Fleet, in_journal, journals, until_it_listens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 KILLS = int(os.environ.get("WHYREFUSED_KILLS", "10"))
 SEED = int(os.environ.get("WHYREFUSED_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
@@ -134,3 +134,34 @@ def test_a_test_of_others_is_torn(hosts: Fleet, tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
     assert judged(found(tmp_path)) == set(hosts.hosts)
+
+
+def test_told_before_it_has_begun(hosts: Fleet, tmp_path: Path) -> None:
+    """The earliest moment at which a run hears: its reports say that nothing was looked at."""
+    process = hosts.start(tmp_path, *WRITTEN)
+    until_it_listens(process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
+    document = found(tmp_path)
+    assert ([], False) == (document["run"]["hosts"], document["run"]["complete"])
+    assert ["interrupted (SIGTERM): no host had been visited"] == document["run"]["notes"]
+
+
+def test_an_inventory_that_never_comes(hosts: Fleet, tmp_path: Path) -> None:
+    """Told to end while an inventory's script hangs: the run ends, and so does the script."""
+    script = tmp_path / "hosts.sh"
+    script.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 600\n")
+    script.chmod(0o755)
+    process = hosts.start(tmp_path, *WRITTEN, f"--inventory={script}")
+    until = time.monotonic() + PATIENCE
+    while not (tmp_path / "pid").exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
+    assert time.monotonic() - began < WITHIN
+    assert not found(tmp_path)["run"]["complete"]
+    script_of = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}")
+    while script_of.exists():
+        assert time.monotonic() - began < PATIENCE
+        time.sleep(0.05)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyrefused.collect import limits
+from whyrefused.collect import fleet, limits
 from whyrefused.collect.crew import Crew
 from whyrefused.collect.stop import Stop
+from whyrefused.collect.visit import Options
+from whyrefused.records import Reply
 from whyrefused.ssh import SHORT, NotReached
 
 if TYPE_CHECKING:
@@ -65,6 +68,29 @@ def test_nobody_is_dropped(hosts: int, forks: int, room: int, refused: int) -> N
     done, crew = visited(names, forks, room, min(refused, forks))
     assert names == sorted(done, key=lambda name: int(name[1:]))
     assert bool(crew.notes) or not refused or not hosts
+
+
+def test_a_starved_visit_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails for want of descriptors here is no answer of the host: it is visited again, with fewer at a time."""
+    at_work, lock = [0], threading.Lock()
+
+    def visit(host: str, *_: object) -> tuple[Reply, tuple[str, ...]]:
+        with lock:
+            at_work[0] += 1
+            starved = at_work[0] > 1
+        threading.Event().wait(0.002)
+        with lock:
+            at_work[0] -= 1
+        why = "local: too many open files" if starved else None
+        return Reply(host=host, frames={}, unreached=why, starved=starved), ()
+
+    monkeypatch.setattr(fleet, "visit", visit)
+    names = [f"h{number}" for number in range(12)]
+    inventory = SimpleNamespace(hosts={name: name for name in names})
+    visited = fleet.collect(inventory, {name: {} for name in names}, Options(forks=6))  # type: ignore[arg-type] - all it takes
+    assert dict.fromkeys(names) == {name: reply.unreached for name, reply in visited.replies.items()}
+    assert names == list(visited.replies)
+    assert any("hosts at a time instead of 6" in note for note in visited.notes)
 
 
 def test_whose_fault_it_is() -> None:

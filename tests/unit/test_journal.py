@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyrefused.collect import saved
@@ -38,6 +38,7 @@ def answer(name: str, *, unreached: str | None = None) -> tuple[Reply, tuple[str
     return Reply(host=name, frames={"x": Frame(text=name, status=0)}, unreached=unreached), (f"{name} warns",)
 
 
+@settings(max_examples=30)
 @given(hosts=st.lists(FRAMES, max_size=3), ended=st.booleans())
 def test_cut_at_every_byte(tmp_path_factory: pytest.TempPathFactory, hosts: list[dict], *, ended: bool) -> None:
     """However far it was written: the hosts whose lines are whole, each with all that it said, and no other."""

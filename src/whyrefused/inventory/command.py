@@ -128,6 +128,7 @@ def _run(command: list[str], environ: dict[str, str]) -> tuple[int, str, str]:
         )
     except (OSError, ValueError) as error:
         raise BadInput(Problem(message=f"{shown(command[0], 200)} cannot be run: {inert(str(error))}")) from None
+    _running.add(process)
     outputs = _Outputs(process)
     timer = threading.Timer(TIMEOUT, outputs.give_up)
     timer.start()
@@ -136,6 +137,7 @@ def _run(command: list[str], environ: dict[str, str]) -> tuple[int, str, str]:
         status = process.wait()
     finally:
         timer.cancel()
+        _running.discard(process)
         if process.poll() is None:
             _end(process)
             process.wait()
@@ -144,6 +146,15 @@ def _run(command: list[str], environ: dict[str, str]) -> tuple[int, str, str]:
     if outputs.overflown:
         raise BadInput(Problem(message=f"ansible-inventory printed more than {LARGEST // 1024**2} MiB"))
     return status, output.decode("utf-8", "surrogateescape"), complaint.decode("utf-8", "replace")
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def abandon() -> None:
+    """End what is being asked: nobody waits for the answer any more."""
+    for process in tuple(_running):
+        _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
