@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from whyrefused import again, whose
+from typing import TYPE_CHECKING
+
+from whyrefused import whose
+from whyrefused.collect import saved
+from whyrefused.collect.visited import Visited
 from whyrefused.inventory.expect import Expect
 from whyrefused.records import Connection, Frame, Host, Inventory, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def inventory(**addresses: str) -> Inventory:
@@ -63,10 +70,15 @@ def test_nothing_is_kept_of_it() -> None:
     assert {} == judged["web2"].frames
 
 
+def both(first: dict[str, Reply], second: dict[str, Reply]) -> Mapping[str, Reply]:
+    """Join two looks, as a visit does."""
+    return saved.joined(Visited(replies=first), Visited(replies=second)).replies
+
+
 def test_rebooted() -> None:
     """Two looks at a host that was started anew between them count for nothing."""
-    merged = again.merged({"web1": reply("web1")}, {"web1": reply("web1", boot="b2")})
+    merged = both({"web1": reply("web1")}, {"web1": reply("web1", boot="b2")})
     assert (merged["web1"].unreached or "").startswith("rebooted: ")
     assert {} == merged["web1"].frames
-    same = again.merged({"web1": reply("web1")}, {"web1": reply("web1"), "web2": reply("web2")})
+    same = both({"web1": reply("web1")}, {"web1": reply("web1"), "web2": reply("web2")})
     assert same["web1"].unreached is None
