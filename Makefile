@@ -7,7 +7,7 @@ LOCK := requirements.lock
 CASES ?= 2000
 SEED ?= 1
 
-.PHONY: audit test lint unit lab lab-down oracle bench accuracy docs lock clean
+.PHONY: audit test lint unit lab lab-down oracle bench fuzz accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
@@ -22,7 +22,8 @@ lint: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit tests/scenarios -p no:cacheprovider -rs -n 2
-	$(BIN)/pytest tests/hostile tests/kept tests/browser tests/lab tests/oracle tests/bench -p no:cacheprovider -rs -n 3 --dist loadfile
+	$(BIN)/pytest tests/hostile tests/fuzz tests/kept tests/browser tests/lab tests/oracle tests/bench -p no:cacheprovider -rs \
+	  -n 3 --dist loadfile
 
 lab: $(STAMP) ## boot a small fleet of real hosts with faults in it, and audit it over SSH (root)
 	$(BIN)/python tests/lab up
@@ -37,6 +38,11 @@ oracle: $(STAMP) ## ask the kernel about CASES random connections, from SEED on:
 bench: $(STAMP) ## the figures of docs/performance.md (root)
 	WHYREFUSED_BENCH=1 $(BIN)/pytest tests/bench -p no:cacheprovider -s
 
+fuzz: $(STAMP) ## feed TARGET (each, if left out) for SECONDS each: tests/fuzz/README.md
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --require-hashes \
+	  -r tests/fuzz/requirements.lock || echo "no atheris here: inputs are changed without its lead"
+	$(BIN)/python tests/fuzz "$(TARGET)" "$(or $(SECONDS),60)"
+
 accuracy: $(STAMP) ## play every scenario, write docs/accuracy.md and the stories of tests/scenarios (root)
 	WHYREFUSED_ACCURACY=1 WHYREFUSED_RECORD=1 $(BIN)/pytest tests/lab/test_scenarios.py -p no:cacheprovider
 
@@ -47,6 +53,8 @@ lock: $(STAMP) ## choose new versions of everything that is installed
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --extra ansible --extra dev --upgrade --output-file $(LOCK) pyproject.toml
+	echo atheris | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --upgrade --output-file tests/fuzz/requirements.lock -
 
 $(STAMP): $(LOCK) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("whyrefused needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 STRUCK = "***"
+PASSES = 8
+"""What is left of a text may be read otherwise than the whole: it is looked at until nothing is struck out any more."""
 
 # Each pattern takes what it looked at, or looks no further than a fixed number of characters: time grows with the text
 # only.
@@ -76,6 +78,14 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     """What may be kept of this text? Credentials are struck out: of URLs, named ones, keys, and the `known` values."""
     for secret in sorted({form for one in known for form in _forms(one)}, key=lambda form: (-len(form), form)):
         text = text.replace(secret, STRUCK)
+    for _ in range(PASSES):
+        before, text = text, _struck(text)
+        if text == before:
+            break
+    return text
+
+
+def _struck(text: str) -> str:
     lowered = text.lower()
     for signs, pattern, kept in STEPS:
         if any(sign in lowered for sign in signs):

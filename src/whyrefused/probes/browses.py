@@ -212,7 +212,7 @@ def parse(frame: Frame) -> Mapping[str, Browse]:
             rows.setdefault(name, []).append(words)
         if words == ["end"]:
             ended.append(name)
-    return {name: _browse(rows[name]) for name in ended}
+    return {name: _browse(rows[name]) for name in dict.fromkeys(ended)}
 
 
 def _browse(rows: list[list[str]]) -> Browse:

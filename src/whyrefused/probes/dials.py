@@ -192,7 +192,7 @@ def parse(frame: Frame) -> Mapping[str, Dial]:
         rows.setdefault(name, []).append(words.split("\t"))
         if words == "end":
             ended.append(name)
-    return {name: _dial(rows[name]) for name in ended}
+    return {name: _dial(rows[name]) for name in dict.fromkeys(ended)}
 
 
 def _dial(rows: list[list[str]]) -> Dial:

@@ -77,7 +77,7 @@ def parse(frame: Frame) -> Mapping[str, tuple[Lookup, ...]]:
             ended.append(name)
         elif len(words) == COLUMNS - 1 and words[0] in {"nameserver", "uplink"}:
             found.setdefault(name, []).append(_lookup(*words))
-    return {name: tuple(found.get(name, ())) for name in ended}
+    return {name: tuple(found.get(name, ())) for name in dict.fromkeys(ended)}
 
 
 def _lookup(role: str, server: str, fqdn: str, kind: str, word: str, given: str) -> Lookup:  # noqa: PLR0913, PLR0917 - a row

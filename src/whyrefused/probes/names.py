@@ -79,9 +79,12 @@ def parse(frame: Frame) -> Mapping[str, Name]:
     resolvers = tuple(words for _, kind, words in rows if kind == "resolver")
     machine = {kind: tuple(words for _, each, words in rows if each == kind) for kind in ("search", "order", "link")}
     names = {name: words for name, kind, words in rows if kind == "status"}
+    told: dict[str, list[list[str]]] = {name: [] for name in names}
+    for row in rows:
+        told.get(row[0], []).append(row)
     return {
         name: replace(
-            _name(name, status, rows, resolvers), search=machine["search"], order="".join(machine["order"][-1:]),
+            _name(name, status, told[name], resolvers), search=machine["search"], order="".join(machine["order"][-1:]),
             target="".join(machine["link"][-1:]),
         )
         for name, status in names.items()
@@ -89,7 +92,7 @@ def parse(frame: Frame) -> Mapping[str, Name]:
 
 
 def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, ...]) -> Name:
-    printed = tuple(words for owner, kind, words in rows if owner == name and kind == "getent" and words)
+    printed = tuple(words for _, kind, words in rows if kind == "getent" and words.strip())
     code = whole(status)
     if code not in {FOUND, NOT_FOUND, 124, 143}:
         raise Unreadable(f"getent ahosts {name}: exit status {status} ({' '.join(printed)[:200]})")
@@ -98,9 +101,7 @@ def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, .
         addresses=_addresses(printed) if code == FOUND else (),
         silent=code not in {FOUND, NOT_FOUND},
         lines=printed,
-        hosts_file=tuple(
-            words for owner, kind, words in rows if owner == name and kind == "hosts" and _has(words, name)
-        ),
+        hosts_file=tuple(words for _, kind, words in rows if kind == "hosts" and _has(words, name)),
         resolvers=resolvers,
     )
 

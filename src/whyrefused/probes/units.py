@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -157,9 +158,10 @@ def _properties(block: str) -> dict[str, str]:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _fences(block: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
