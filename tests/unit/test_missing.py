@@ -108,8 +108,11 @@ def test_what_it_answers() -> None:
     assert repr([miss]) == "[Missing('gone')]"
     for same in (copy.copy(miss), copy.deepcopy(miss), pickle.loads(pickle.dumps(miss))):  # noqa: S301 - our own
         assert same.why == "gone"
-    with pytest.raises(AttributeError):
-        miss.__missing_dunder__  # noqa: B018 - reading it is the question
+    for dunder in ("__missing_dunder__", "__missing"):
+        with pytest.raises(AttributeError, match=dunder):
+            getattr(miss, dunder)
+    with pytest.raises(CouldNotLook):
+        miss.missing__  # noqa: B018 - reading it is the question
 
 
 ITEM = ServiceItem(host="a", check="services", subject="x", wanted="x running", unit="x", state="running", enabled=None)
