@@ -7,7 +7,7 @@ LOCK := requirements.lock
 CASES ?= 2000
 SEED ?= 1
 
-.PHONY: audit test lint unit lab lab-down oracle bench fuzz accuracy docs lock clean
+.PHONY: audit test lint unit lab lab-down oracle bench fuzz mutants torture sbom accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
@@ -62,6 +62,15 @@ $(STAMP): $(LOCK) pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? (half an hour)
+	$(BIN)/python tests/mutants
+
+torture: $(STAMP) ## cut every story at every byte, and end every answer with every status (half an hour)
+	WHYREFUSED_TORTURE=1 $(BIN)/pytest tests/scenarios/test_torture.py -p no:cacheprovider -n 2
+
+sbom: $(STAMP) ## write the bill of materials of the lock (CycloneDX)
+	$(BIN)/python tests/sbom.py $(LOCK) pyproject.toml >reports/sbom.json
 
 clean:
 	rm -rf $(VENV)

@@ -7,7 +7,11 @@ import math
 import operator
 import pickle
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from decimal import Decimal
+from io import TextIOBase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +79,29 @@ def test_it_is_in_nothing(other: Any) -> None:  # noqa: ANN401 - any container
             ask(Missing("gone"))
 
 
+def special() -> set[str]:
+    """The special methods by which some value of Python's own answers an operator, a function or a statement."""
+    kinds = (int, float, complex, str, bytes, list, dict, set, tuple, range, Decimal, Path, Future, TextIOBase)
+    names = {name for kind in kinds for name in dir(kind) if name.startswith("__") and name.endswith("__")}
+    own = {
+        "__getnewargs__", "__getformat__", "__class_getitem__", "__del__", "__dict__", "__weakref__", "__module__",
+        "__slots__", "__annotations__", "__match_args__", "__static_attributes__", "__firstlineno__", "__copy__",
+        "__deepcopy__", "__exit__", "__buffer__", "__setformat__", "__setstate__", "__abstractmethods__",
+    }  # fmt: skip
+    changing = {name for name in names if name.startswith("__i") and f"__{name[3:]}" in names} | {
+        "__setitem__", "__delitem__",
+    }  # fmt: skip
+    comparing = {"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__str__", "__format__", "__hash__"}
+    other = {"__call__", "__await__", "__aiter__", "__matmul__", "__rmatmul__"}
+    return (names - set(dir(object)) - own - changing) | comparing | other
+
+
+@pytest.mark.parametrize("name", sorted(special()))
+def test_each_operator_is_refused_by_itself(name: str) -> None:
+    """None is left to the fallback of another, which another version of Python may do otherwise."""
+    assert vars(Missing)[name] is vars(Missing)["_refuse"]
+
+
 @dataclass(frozen=True)
 class Pair:
     """A record that holds a part of which nothing is known."""
@@ -108,8 +135,11 @@ def test_what_it_answers() -> None:
     assert repr([miss]) == "[Missing('gone')]"
     for same in (copy.copy(miss), copy.deepcopy(miss), pickle.loads(pickle.dumps(miss))):  # noqa: S301 - our own
         assert same.why == "gone"
-    with pytest.raises(AttributeError):
-        miss.__missing_dunder__  # noqa: B018 - reading it is the question
+    for dunder in ("__missing_dunder__", "__missing"):
+        with pytest.raises(AttributeError, match=dunder):
+            getattr(miss, dunder)
+    with pytest.raises(CouldNotLook):
+        miss.missing__  # noqa: B018 - reading it is the question
 
 
 ITEM = ServiceItem(host="a", check="services", subject="x", wanted="x running", unit="x", state="running", enabled=None)

@@ -62,7 +62,10 @@ def of_frame(frame: str) -> str:
     "text",
     ["", "{", "[]", "null", "7", '"x"', "{}", '{"schema": 1}', f'{{"schema": "{SCHEMA}"}}', of("[]"), of('{"a": 1}'),
      of('{"a": {"frames": {}}}'), of_frame("1"), of_frame('{"text": ""}'), of_frame('{"text": "", "status": "y"}'),
-     of_frame('{"text": "", "status": 1e999}'), "[" * 100_000, '{"schema": "\\ud800"}'],
+     of_frame('{"text": "", "status": 1e999}'), of_frame('{"text": "", "status": null}'),
+     of_frame('{"text": "", "status": false}'), of_frame('{"text": "", "status": 0.9}'),
+     of_frame('{"text": "", "status": "0"}'), of_frame('{"text": null, "status": 0}'), of_frame('{"missing": null}'),
+     of('{"a": {"frames": {}, "unreached": 0}}'), "[" * 100_000, '{"schema": "\\ud800"}'],
     ids=lambda text: text[-60:] or "empty",
 )  # fmt: skip
 def test_refused(tmp_path: Path, text: str) -> None:
@@ -93,3 +96,13 @@ def test_reason(tmp_path: Path, make: object, words: str) -> None:
     with pytest.raises(BadInput) as refused:
         loads(str(path))
     assert words in str(refused.value)
+
+
+def test_what_the_file_looks_like(tmp_path: Path) -> None:
+    """One JSON text with its schema, that ends with its line; another schema is told by its key."""
+    assert SCHEMA == "whyrefused/evidence/1"
+    assert dumps([]) == '{\n "hosts": {},\n "schema": "whyrefused/evidence/1"\n}\n'
+    (tmp_path / "evidence.json").write_text('{"schema": "x"}')
+    with pytest.raises(BadInput) as refused:
+        loads(str(tmp_path / "evidence.json"))
+    assert refused.value.problems[0].key == "schema"

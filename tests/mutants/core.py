@@ -1,0 +1,56 @@
+"""Which modules decide, and which tests must notice a change of each?
+
+Why these: docs/decisions/0020-core-that-decides.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Module:
+    """One module of the core."""
+
+    name: str  # dotted
+    tests: tuple[str, ...]  # as pytest takes them
+    only: frozenset[str] = frozenset()  # names at its top level that decide; all where empty
+
+    @property
+    def path(self) -> Path:
+        """Where does it stand?"""
+        return SOURCE / (self.name.replace(".", "/") + ".py")
+
+
+def _module(name: str, *tests: str, only: tuple[str, ...] = ()) -> Module:
+    path = SOURCE / (name.replace(".", "/") + ".py")
+    if not path.exists():
+        name = f"{name}.__init__"
+    return Module(name=name, tests=tuple(map(_tests, tests)), only=frozenset(only))
+
+
+def _tests(words: str) -> str:
+    file, colons, test = words.partition("::")
+    return f"tests/unit/test_{file}.py{colons}{test}"
+
+
+PURE = ("cut_at_every_byte", "noise", "hole", "any_reply", "missing")
+"""The tests of the framing that start no shell."""
+
+CORE = (
+    _module("whyrefused.records", "missing", "judge", "core", only=("CouldNotLook", "Missing", "Secret")),
+    _module("whyrefused.script", "core", *(f"script::test_{one}" for one in PURE), only=("split", "_frame")),
+    _module("whyrefused.probes", "core", only=("read", "whole", "failed")),
+    _module("whyrefused.evidence", "core", "judge", "self_evidence"),
+    _module("whyrefused.collect.saved", "saved"),
+    _module("whyrefused.judge", "judge", "missing", "core"),
+    _module("whyrefused.redact", "redact"),
+    _module("whyrefused.report.escape", "report_escape", "core"),
+    _module("whyrefused.report.totals", "report_totals", "core"),
+    _module("whyrefused.status", "status"),
+)
+"""Completeness of evidence, outcomes, redaction, escaping, exit status."""
