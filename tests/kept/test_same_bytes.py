@@ -1,6 +1,6 @@
 """The same evidence makes the same bytes, in whatever order hosts are declared, answer or are visited.
 
-A hundred shuffles at each `make test`; WHYREFUSED_SHUFFLES=1000 takes so many.
+Forty shuffles at each `make test`; WHYREFUSED_SHUFFLES=1000 takes so many.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from whyrefused.collect.visited import Visited
     from whyrefused.records import Inventory
 
-SHUFFLES = int(os.environ.get("WHYREFUSED_SHUFFLES", "100"))
+SHUFFLES = int(os.environ.get("WHYREFUSED_SHUFFLES", "40"))
 CAUSES = {code: (cause.title, cause.text) for code, cause in registry().items()}
 
 
