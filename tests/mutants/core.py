@@ -1,6 +1,6 @@
 """Which modules decide, and which tests must notice a change of each?
 
-Why these: docs/decisions/0020-core-that-decides.md.
+Why these: docs/decisions/0019-core-that-decides.md.
 """
 
 from __future__ import annotations

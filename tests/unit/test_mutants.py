@@ -46,6 +46,7 @@ def test_only_what_decides() -> None:
     assert not mutants(text, frozenset({"g"}))
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape:DeprecationWarning")
 @pytest.mark.parametrize("module", [one for one in CORE if one.path.exists()], ids=lambda one: one.name)
 def test_the_core(module: Module) -> None:
     """Every module of the core has mutants, each of which is Python and another program; and tests that are there."""

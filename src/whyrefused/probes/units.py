@@ -40,9 +40,10 @@ FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
 
 # A socket unit may have another name than the service it starts: those that systemd names are asked for too. So are the
 # instances of a template beside a unit that only starts them (postgresql.service: exited, postgresql@15-main.service).
+# Without --all older versions leave out what is empty, such as the UnitFileState of a unit that is not there.
 ASK = r"""
 read up rest </proc/uptime; echo "Uptime=$up"; [ ! -e /run/systemd/container ] || echo Container=yes; echo
-show() {{ systemctl show --no-pager -p {properties} "$@"; }}
+show() {{ systemctl show --all --no-pager -p {properties} "$@"; }}
 set -- {units}
 o=$(show -- "$@"); s=$?; printf '%s\n' "$o"; m=
 case $o in *TriggeredBy=[a-zA-Z0-9]*)
@@ -54,7 +55,7 @@ case $o in *SubState=exited*)
   for w in "$@"; do case $w in *@*|*.socket) ;; *.service) m="$m ${{w%.service}}@*.service" ;; esac; done ;;
 esac
 set -f
-if [ "$m" ]; then echo; show --all -- $m; fi
+if [ "$m" ]; then echo; show -- $m; fi
 exit $s
 """
 
