@@ -16,7 +16,7 @@ PASSES = 8
 
 # Each pattern takes what it looked at, or looks no further than a fixed number of characters: time grows with the text
 # only.
-VALUE = r"(\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}'|[^\s\"',;]{1,4096})"
+VALUE = r"(?!\*\*\*(?:[\s\"',;}\]]|$))(\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}'|[^\s\"',;]{1,4096})"
 
 NAMED = re.compile(
     r"((?:pass(?:word|wd|phrase|code)?|[_-]pwd|secret|token|credentials?|(?:api|access|account|private|signing)[_-]?key"
