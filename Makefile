@@ -39,8 +39,9 @@ bench: $(STAMP) ## the figures of docs/performance.md (root)
 	WHYREFUSED_BENCH=1 $(BIN)/pytest tests/bench -p no:cacheprovider -s
 
 fuzz: $(STAMP) ## feed TARGET (each, if left out) for SECONDS each: tests/fuzz/README.md
-	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --require-hashes \
-	  -r tests/fuzz/requirements.lock || echo "no atheris here: inputs are changed without its lead"
+	$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	  $(BIN)/pip install --quiet --require-hashes -r tests/fuzz/requirements.lock || \
+	  echo "no atheris here: inputs are changed without its lead"
 	$(BIN)/python tests/fuzz "$(TARGET)" "$(or $(SECONDS),60)"
 
 accuracy: $(STAMP) ## play every scenario, write docs/accuracy.md and the stories of tests/scenarios (root)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Type, mode, owner, size, and time of the last change of content, name or mode, of each file in memory.
 MEMORY = "find /run /tmp /dev/shm -xdev -printf '%p\\t%y %m %U:%G %s %C@ %l\\n'"
 MACHINE = re.compile(r"/[0-9a-f]{32}(?=/|$)")
+JOURNAL = re.compile(r"(?<=/MACHINE/)(?:system|user-\d+)(?:@[^/]*)?\.journal~?$")
+"""Into which of its files journald writes what a login, or a sudo that refuses, has logged is its own affair."""
 
 HELD = (
     # The settings that a host has for itself; what moves in them moves by itself.
@@ -32,7 +34,8 @@ def files(host: Host) -> dict[str, str]:
     """Which files are not as in the image, or in memory, and how does each look?"""
     rows = (line.partition("\t") for line in host.run(f"journalctl --sync; {MEMORY}").splitlines())
     kept = {path: looks for path, _, looks in rows}
-    return {MACHINE.sub("/MACHINE", path): looks for path, looks in (*kept.items(), *_overlay(host.differs))}
+    looks = (*kept.items(), *_overlay(host.differs))
+    return {JOURNAL.sub("journal", MACHINE.sub("/MACHINE", path)): one for path, one in looks}
 
 
 def _overlay(upper: Path) -> Iterator[tuple[str, str]]:

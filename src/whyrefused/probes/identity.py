@@ -18,6 +18,7 @@ SIDE_BY_SIDE = False
 RUNS = (
     _rights.run("uname -n", "the host's name"),
     _rights.run("id -u", "who logged in"),
+    _rights.run("date +%s", "how far its clock is off"),
 )
 READS = {
     "/etc/os-release": "which distribution",
