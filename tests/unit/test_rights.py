@@ -205,7 +205,10 @@ def _zombie(pid: int) -> bool:
 
 
 def test_nothing_is_left_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script that is done leaves no process: what waited for its reader has ended too, and is not waited for."""
+    """A script that is done leaves no process: what waited for its reader ends too, and is not waited for.
+
+    A sleep of two seconds that was begun in that very moment ends by itself.
+    """
     probe = SimpleNamespace(SECONDS=9, BYTES=1000, SIDE_BY_SIDE=False, RUNS=(), fragment=lambda _asked: "echo here")
     monkeypatch.setattr(script, "registry", lambda: {"a": probe})
     mark = f"{TOKEN}{os.getpid()}"
@@ -215,7 +218,7 @@ def test_nothing_is_left_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatc
         argv = [folder / "sh", "-c", script.script({"a": ()}, TOKEN)]
         done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=False)
         assert Frame(text="here\n", status=0) == script.split(done.stdout, TOKEN, {"a": ()})["a"]
-        assert until(lambda: not _marked(mark), 1.5)
+        assert until(lambda: not _marked(mark), 6)
         assert time.monotonic() - begun < 30
 
 
