@@ -31,6 +31,7 @@ from mutants.mutate import mutants
          [r"x = r'a+[b\]]?(?:c|\d{2})$'", r"x = r'^[b\]]?(?:c|\d{2})$'", r"x = r'^a[b\]]?(?:c|\d{2})$'",
           r"x = r'^a+(?:c|\d{2})$'", r"x = r'^a+[b\]](?:c|\d{2})$'", r"x = r'^a+[b\]]?(?:|\d{2})$'",
           r"x = r'^a+[b\]]?(?:c|)$'", r"x = r'^a+[b\]]?(?:c|\d)$'", r"x = r'^a+[b\]]?(?:c|\d{2})'"]),
+        ('x = (r"a"  # "b"\n     r"c")', ['x = (r""  # "b"\n     r"c")', 'x = (r"a"  # "b"\n     r"")']),
         ("import a\nif TYPE_CHECKING:\n    x = 1 == 2\n__slots__ = ('a',)\n'text'\nx: 'str'", []),
     ],
 )  # fmt: skip
