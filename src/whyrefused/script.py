@@ -149,7 +149,7 @@ def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Fra
 
 def _frame(name: str, body: bytes, token: str) -> Frame | Missing:
     text, _, last = body.rpartition(b"\n")
-    status, _, end = last.partition(b" ")
-    if not status.isdigit() or len(status) > 3 or end != token.encode():  # noqa: PLR2004 - an exit status
+    status = re.fullmatch(rb"(\d{1,3}) " + re.escape(token.encode()), last)
+    if not status:
         return Missing(f"{name}: the answer is larger than {registry()[name].BYTES} bytes")
-    return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status))
+    return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status[1]))
