@@ -41,6 +41,8 @@ LATEST = Path("reports") / "latest"
 def parameters(state: State, check: str) -> list[object]:
     """Which items of this check does the inventory declare, as parameters with ids and marks?"""
     audit = _audit(state)
+    if audit is None or state.config.option.collectonly:
+        leave_the_page(state)  # that of the last run tells more than one of pytest-html's without items
     if audit is None:
         return []
     return [
@@ -100,6 +102,7 @@ def refuse_bad_input(state: State) -> None:
         Audit(_settings(state.config), begin(state.config).result())
         take(state)
     except BadInput as bad:
+        leave_the_page(state)
         raise pytest.UsageError(reports.terminal(str(bad))) from bad
 
 
@@ -185,7 +188,7 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     audit.expect(questions)
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
-    _take_over_html(state)
+    leave_the_page(state)
     threading.Thread(target=reports.warm_up, daemon=True).start()
     try:
         _keep(state, audit)
@@ -248,8 +251,8 @@ def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
             yield Question(id=item.nodeid, item=parameters["declared"], look=look, test=item.function)
 
 
-def _take_over_html(state: State) -> None:
-    """pytest-html keeps its options; the page is ours (docs/decisions/0005-report.md)."""
+def leave_the_page(state: State) -> None:
+    """Let pytest-html write no page. It keeps its options; the page is ours (docs/decisions/0005-report.md)."""
     if state.config.pluginmanager.hasplugin("html"):
         base = import_module("pytest_html.basereport").BaseReport
         for plugin in list(state.config.pluginmanager.get_plugins()):
@@ -302,7 +305,7 @@ def report(state: State, session: pytest.Session) -> None:
     """Write the page and the findings, and set the exit status that tells the whole story."""
     if state.verdicts is None:
         return
-    _take_over_html(state)
+    leave_the_page(state)
     run = state.run = finished(state.verdicts, state.outcomes, list(state.foreign.values()))
     state.unwritten += state.verdicts.problems
     html, findings = _targets(state.config)
