@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused import junit, ssh
+from whyrefused import junit, livelog, ssh
 from whyrefused import report as reports
 from whyrefused.audit import Audit, Settings, finished, nothing, now
 from whyrefused.causes import registry
@@ -85,6 +85,7 @@ def _audit(state: State) -> Audit | None:
         except Exception as error:  # noqa: BLE001 - pytest would tell of it with our variables, and passwords in them
             state.broken = without_variables(error)
             return None
+        livelog.make_inert(state.config)
         for group in state.audit.inventory.groups:
             state.config.addinivalue_line("markers", f"{mark_of(group)}: hosts of the group {group}")
     return state.audit
