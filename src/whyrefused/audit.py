@@ -19,14 +19,15 @@ from whyrefused.evidence import Evidence
 from whyrefused.files import write
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
-from whyrefused.records import Reply, Run
+from whyrefused.private import private
+from whyrefused.records import NOTHING_PRIVATE, Reply, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from whyrefused.collect.visit import Options
     from whyrefused.plan.items import Item
-    from whyrefused.records import Finding, Inventory, Outcome, Result
+    from whyrefused.records import Finding, Inventory, Outcome, Private, Result
     from whyrefused.script import Asked
 
 
@@ -59,6 +60,7 @@ class Verdicts:
     finished: str = ""  # when the last host had answered
     interrupted: str = ""  # by what the visit was
     problems: tuple[str, ...] = ()  # what could not be written
+    private: Private = NOTHING_PRIVATE
 
 
 def now() -> str:
@@ -136,6 +138,7 @@ class Audit:
             finished=visited.finished,
             interrupted=visited.interrupted,
             problems=visited.problems,
+            private=private(self.inventory, self.items, self.evidence),
         )
 
     def _visited(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> Visited:
@@ -231,4 +234,5 @@ def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Seque
         groups=verdicts.groups,
         notes=verdicts.notes,
         foreign=tuple(foreign),
+        private=verdicts.private,
     )

@@ -97,6 +97,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="auto: where the first look leaves a path undetermined, dial it a dozen times more while both ends look",
     )
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
+    add("--shareable", metavar="FILE", help="write the page once more, for strangers: names, addresses, users replaced")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
     add(
         "--evidence",
