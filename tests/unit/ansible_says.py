@@ -1,4 +1,4 @@
-"""What does Ansible itself say of an inventory? Its command, loaded once and forked for each question: twenty a second."""
+"""What does Ansible itself say of an inventory? Its command, loaded once and forked for each question."""
 
 from __future__ import annotations
 

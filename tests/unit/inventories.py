@@ -1,4 +1,4 @@
-"""Inventories made by chance: YAML, INI and JSON, one file or a folder, with `group_vars` and `host_vars` beside them."""
+"""Inventories made by chance: YAML, INI and JSON, one file or a folder, with variables in folders beside them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ if TYPE_CHECKING:
 
 GROUPS = ["web", "db", "app-1", "prod", "eu.west", "empty"]
 HOSTS = ["h1", "h2", "h3.example.com", "10.0.0.7", "a-b_c", "localhost"]
-WORDS = [*HOSTS, *HOSTS, "w[1:3]", "w[01:03]", "n[a:c]x[1:2].io", "r[2:8:3]", "h1:2222", "p.io:80", "web", "u_:22", "::1",
-         "[::1]:22", "w[3:1]", "w[1:a]", "é"]  # fmt: skip
+WORDS = [
+    *HOSTS, *HOSTS, "w[1:3]", "w[01:03]", "n[a:c]x[1:2].io", "r[2:8:3]", "h1:2222", "p.io:80", "web", "u_:22", "::1",
+    "[::1]:22", "w[3:1]", "w[1:a]", "é",
+]  # fmt: skip
 NAMES = ["color", "size", "expect", "ansible_host", "ansible_port", "ansible_group_priority", "inventory_dir", "v-1"]
-YAML = ["1", "-7", "0o17", "017", "0x1f", "1_000", "12:30", "1.50", "1e3", "1.0e+3", ".inf", "yes", "off", "~", "null", "''",
-        "plain words", "'yes'", '"tab\\t"', "a: b", "{{ h }}", "'{{ color }}-x'", "2024-01-01", "!unsafe x", "!!str 7", "=",
-        "|\n {pad}long\n {pad}text", "&a x", "é", "$ANSIBLE_VAULT;1.1"]  # fmt: skip
-VALUES = ["1", "007", "1_0", "1.5", "True", "yes", "None", "word", "10.0.0.1", "/a/b", "a,b", "'1'", '"two words"', "[1, 'b']",
-          "{'k': (1, 2)}", "{1: 2}", "{1, 2}", "1+2j", "b'x'", "{{x}}", "a=b", "#no", "é", "x y", "...", "'open"]  # fmt: skip
+YAML = [
+    "1", "-7", "0o17", "017", "0x1f", "1_000", "12:30", "1.50", "1e3", "1.0e+3", ".inf", "yes", "off", "~", "null",
+    "''", "plain words", "'yes'", '"tab\t"', "a: b", "{{ h }}", "'{{ color }}-x'", "2024-01-01", "!unsafe x", "!!str 7",
+    "=", "|\n {pad}long\n {pad}text", "&a x", "é", "$ANSIBLE_VAULT;1.1",
+]  # fmt: skip
+VALUES = [
+    "1", "007", "1_0", "1.5", "True", "yes", "None", "word", "10.0.0.1", "/a/b", "a,b", "'1'", '"two words"',
+    "[1, 'b']", "{'k': (1, 2)}", "{1: 2}", "{1, 2}", "1+2j", "b'x'", "{{x}}", "a=b", "#no", "é", "x y", "...", "'open",
+]  # fmt: skip
 
 Parts = dict[str, Any]
 
@@ -111,8 +117,8 @@ def variable_files() -> st.SearchStrategy[str]:
 @st.composite
 def folders(draw: st.DrawFn) -> dict[str, str]:
     """Every file of an inventory by its path; the first is the source, or the folder that it is in."""
-    files = draw(st.dictionaries(
-        st.sampled_from(["hosts.yml", "10.yaml", "sub/more.yml", "data.json"]), yaml_files() | json_files(), max_size=2))  # fmt: skip
+    maps = st.sampled_from(["hosts.yml", "10.yaml", "sub/more.yml", "data.json"])
+    files = draw(st.dictionaries(maps, yaml_files() | json_files(), max_size=2))
     files |= draw(
         st.dictionaries(st.sampled_from(["hosts", "20-more.ini", "sub/x", "z.cfg", "n.md"]), ini_files(), max_size=2)
     )

@@ -84,7 +84,6 @@ def test_by_chance(ansible: Ansible) -> None:
                 seen[compared(ansible, [first, *(["h9,h1:80, h2"] if twice else [])], folder)] += 1
 
     compare()
-    print(seen)
     assert seen[True] > ENOUGH * seen.total(), seen
 
 
@@ -102,12 +101,13 @@ def test_each_kind_by_chance(ansible: Ansible, kind: str) -> None:
             seen[compared(ansible, [str(file)], file.parent)] += 1
 
     compare()
-    print(seen)
     assert seen[True] > ENOUGH * seen.total(), seen
 
 
-PARTS = ["web", "db", "all", "h1", "h2", "w*", "*", "eu.w*", "h?", "nobody", "n*y", "10.0.0.7", "h3.example.com", "ungrouped",
-         "empty", "localhost", "~h.*", "h[12]", "@file", "web[0]", "127.0.0.1"]  # fmt: skip
+PARTS = [
+    "web", "db", "all", "h1", "h2", "w*", "*", "eu.w*", "h?", "nobody", "n*y", "10.0.0.7", "h3.example.com",
+    "ungrouped", "empty", "localhost", "~h.*", "h[12]", "@file", "web[0]", "127.0.0.1",
+]  # fmt: skip
 FLEET = """
 [web]
 h1
@@ -125,7 +125,7 @@ h3.example.com
 
 
 def test_limits_by_chance(ansible: Ansible, tmp_path: Path) -> None:
-    """Whatever `--limit` says: either the command is asked, or the hosts that are left are those that Ansible leaves."""
+    """Whatever `--limit` says: the command is asked, or those hosts are left that Ansible leaves."""
     file = tmp_path / "hosts"
     file.write_text(FLEET)
     read = ours([str(file)])
@@ -154,7 +154,6 @@ def test_limits_by_chance(ansible: Ansible, tmp_path: Path) -> None:
         assert sorted(told) == sorted(unmatched), pattern
 
     compare()
-    print(seen)
     assert seen[True] > ENOUGH * seen.total(), seen
 
 

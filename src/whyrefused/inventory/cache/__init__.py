@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.inventory.cache import disk, rows
 from whyrefused.inventory.cache.disk import folder
-from whyrefused.inventory.cache.key import key, place
+from whyrefused.inventory.cache.key import key_of, name_of
 from whyrefused.redact import redact
 
 if TYPE_CHECKING:
@@ -66,4 +66,4 @@ class Slot:
 
 def slot(folder: Path, given: Sequence[str], found: Found, limit: Sequence[str], environ: Mapping[str, str]) -> Slot:
     """Where is this inventory kept?"""
-    return Slot(file=folder / f"{place(given, limit)}.json", key=key(given, found, limit, environ))
+    return Slot(file=folder / f"{name_of(given, limit)}.json", key=key_of(given, found, limit, environ))

@@ -21,7 +21,7 @@ READERS = ("jinja2", "pydantic", "PyYAML")
 """Others' code that has a say in what an inventory means."""
 
 
-def key(given: Sequence[str], found: Found, limit: Sequence[str], environ: Mapping[str, str]) -> str:
+def key_of(given: Sequence[str], found: Found, limit: Sequence[str], environ: Mapping[str, str]) -> str:
     """What is the sum of all that was read, and of all that it is read by?
 
     `found` holds the bytes of each file, and the names in each folder that was looked into; Ansible's own settings are
@@ -42,7 +42,7 @@ def key(given: Sequence[str], found: Found, limit: Sequence[str], environ: Mappi
     return total.hexdigest()
 
 
-def place(given: Sequence[str], limit: Sequence[str]) -> str:
+def name_of(given: Sequence[str], limit: Sequence[str]) -> str:
     """Under which name is it kept? One for each inventory, so that a new one takes the place of the old."""
     return hashlib.sha256(json.dumps([list(given), list(limit), _here()]).encode()).hexdigest()[:32]
 

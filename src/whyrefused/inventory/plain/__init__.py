@@ -18,7 +18,7 @@ from whyrefused.inventory.plain.limit import chosen
 from whyrefused.inventory.plain.unsure import Unsure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from whyrefused.inventory.plain.variables import Folders
     from whyrefused.inventory.sources import Found, Source

@@ -34,7 +34,7 @@ def add_list(members: Members, source: str) -> None:
 
 def add_file(members: Members, path: str, text: str) -> None:
     """Add what stands in a file: YAML by its ending, INI by any other; by its content where it has no ending."""
-    ending = splitext(path)[1]
+    ending = splitext(path)[1]  # noqa: PTH122 - for `x.` it is `.`, as for Ansible
     if ending == ".toml" or text.startswith(("#!", "\ufeff")):
         raise Unsure
     data = None

@@ -55,7 +55,7 @@ class Members:
         inside, outside = self.groups[child], self.groups[parent]
         if child in outside.children:
             return
-        if child == ALL or (parent != ALL and child == UNGROUPED) or parent == UNGROUPED or child == parent:
+        if child in {ALL, parent} or parent == UNGROUPED or (parent != ALL and child == UNGROUPED):
             raise Unsure
         if child in self._above(parent):
             raise Unsure  # within itself
@@ -90,7 +90,7 @@ class Members:
             raise Unsure
 
     def settle(self) -> None:
-        """Put into `all` what is in no other group, now that the last source was read, and into `ungrouped` likewise."""
+        """The last source was read: put into `all` what is in no other group, and into `ungrouped` likewise."""
         if not self.hosts.keys().isdisjoint(self.groups):
             raise Unsure  # one name for two things
         for name, group in self.groups.items():

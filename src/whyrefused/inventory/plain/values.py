@@ -9,7 +9,7 @@ import re
 import warnings
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -98,10 +98,17 @@ def _never(_: str) -> None:
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # one of two
     """YAML's plainest values; all else is left to Ansible."""
 
-    yaml_constructors: dict[Any, Any] = {
+    yaml_constructors: ClassVar[dict[Any, Any]] = {
         TAG + name: getattr(yaml.SafeLoader, f"construct_yaml_{name}") for name in KNOWN
     }
-    yaml_multi_constructors: dict[Any, Any] = {}
+    yaml_multi_constructors: ClassVar[dict[Any, Any]] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - its own
+        """Take no two keys that are equal when they are read: `1` and `yes`."""
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        if len(mapping) != len(node.value):
+            raise Unsure
+        return mapping
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Take no merge key (`<<`): what it does beside an equal key is Ansible's to say."""

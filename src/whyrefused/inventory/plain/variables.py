@@ -77,8 +77,8 @@ def _within(folder: Path, path: str) -> tuple[str, ...]:
 
 def _taken(parts: Sequence[str]) -> bool:
     """Is a file so deep in a folder read? Folders within have no ending, and files one of YAML's or none."""
-    within = parts[1:]
-    return not within or (not any(splitext(part)[1] for part in within[:-1]) and splitext(within[-1])[1] in ENDINGS)
+    *folders, file = (splitext(part)[1] for part in parts)  # noqa: PTH122 - for `x.` it is `.`, as for Ansible
+    return len(parts) == 1 or (not any(folders[1:]) and file in ENDINGS)
 
 
 def bases(sources: Sequence[str]) -> Iterator[Path]:
