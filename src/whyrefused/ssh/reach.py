@@ -58,6 +58,9 @@ def _connect(target: Target, limits: Limits, until: float) -> Session:
             return _once(target, limits, until)
         except NotReached as problem:
             problem = _through(target, problem)
+            if problem.again:
+                tries -= 1  # nothing was sent, and this is told once: then it is known which type to ask for
+                continue
             pause = next(pauses, None)
             if problem.reason != "server-refuses-connections" or pause is None:
                 raise _tried(problem, tries) from None
