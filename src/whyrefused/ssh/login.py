@@ -176,7 +176,7 @@ def _trust(
     return _unknown(target, key, found, problems)
 
 
-def _changed(target: Target, key: _Key, others: tuple[known_hosts.Entry, ...], *, again: bool = False) -> NotReached:
+def _changed(target: Target, key: _Key, others: tuple[known_hosts.Entry, ...]) -> NotReached:
     known = "; ".join(f"{e.kind} {known_hosts.fingerprint(e.blob)} ({shown(e.place)})" for e in others[:5])
     return NotReached(
         "host-key-changed",
