@@ -106,6 +106,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--vault-id", action="append", default=[], metavar="ID", help="passed to ansible-inventory")
     add("--vault-password-file", action="append", default=[], metavar="FILE", help="passed to ansible-inventory")
+    add("--no-inventory-cache", action="store_true", help="read the inventory anew, and keep nothing of it")
+    parser.addini("whyrefused_cache", "keep what was made of an inventory for the next run", type="bool", default=True)
     parser.addini("whyrefused_inventory", "inventory where --inventory is not given", type="args", default=[])
 
 
