@@ -75,7 +75,14 @@ def _testinfra(lab: Lab, folder: Path, fleet: Fleet, programs: Path) -> Contesta
     configuration.write_text("[pytest]\n")
     hosts = ",".join(f"paramiko://{address}" for address in fleet.places.values())
     argv = (
-        *(str(programs / "pytest"), "--noconftest", "-c", str(configuration), f"--hosts={hosts}", f"--ssh-config={lab.ssh_config}"),
+        *(
+            str(programs / "pytest"),
+            "--noconftest",
+            "-c",
+            str(configuration),
+            f"--hosts={hosts}",
+            f"--ssh-config={lab.ssh_config}",
+        ),
         str(HERE / "rival_testinfra.py"),
     )
     return _once(TESTINFRA, lab, folder, argv)

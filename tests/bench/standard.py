@@ -64,7 +64,9 @@ def fleet(lab: Lab, file: str, places: Mapping[str, str], **more: object) -> Fle
 
 def twenty(lab: Lab) -> Fleet:
     """Which fleet has every host once?"""
-    return Fleet(inventory=lab.folder / "inventory.yml", places={name: host.address for name, host in lab.hosts.items()})
+    return Fleet(
+        inventory=lab.folder / "inventory.yml", places={name: host.address for name, host in lab.hosts.items()}
+    )
 
 
 def hundred(lab: Lab) -> Fleet:
