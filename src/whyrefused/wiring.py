@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused import junit, ssh
+from whyrefused import junit, livelog, ssh
 from whyrefused.audit import Audit, Settings, finished, nothing, now
 from whyrefused.claim import NAME, claim
 from whyrefused.collect.visit import Options
@@ -40,6 +40,8 @@ LATEST = Path("reports") / "latest"
 def parameters(state: State, check: str) -> list[object]:
     """Which items of this check does the inventory declare, as parameters with ids and marks?"""
     audit = _audit(state)
+    if audit is None or state.config.option.collectonly:
+        leave_the_page(state)  # that of the last run tells more than one of pytest-html's without items
     if audit is None:
         return []
     return [
@@ -82,6 +84,7 @@ def _audit(state: State) -> Audit | None:
         except Exception as error:  # noqa: BLE001 - pytest would tell of it with our variables, and passwords in them
             state.broken = without_variables(error)
             return None
+        livelog.make_inert(state.config)
         for group in state.audit.inventory.groups:
             state.config.addinivalue_line("markers", f"{mark_of(group)}: hosts of the group {group}")
     return state.audit
@@ -104,6 +107,7 @@ def refuse_bad_input(state: State) -> None:
         Audit(_settings(state.config), begin(state.config).result())
         take(state)
     except BadInput as bad:
+        leave_the_page(state)
         raise pytest.UsageError(terminal(str(bad))) from bad
 
 
@@ -189,7 +193,7 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     audit.expect(questions)
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
-    _take_over_html(state)
+    leave_the_page(state)
     threading.Thread(target=_warm_up_report, daemon=True).start()
     try:
         _keep(state, audit)
@@ -258,8 +262,8 @@ def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
             yield Question(id=item.nodeid, item=parameters["declared"], look=look, test=item.function)
 
 
-def _take_over_html(state: State) -> None:
-    """pytest-html keeps its options; the page is ours (docs/decisions/0005-report.md)."""
+def leave_the_page(state: State) -> None:
+    """Let pytest-html write no page. It keeps its options; the page is ours (docs/decisions/0005-report.md)."""
     if state.config.pluginmanager.hasplugin("html"):
         base = import_module("pytest_html.basereport").BaseReport
         for plugin in list(state.config.pluginmanager.get_plugins()):
@@ -315,7 +319,7 @@ def report(state: State, session: pytest.Session) -> None:
 
     if state.verdicts is None:
         return
-    _take_over_html(state)
+    leave_the_page(state)
     run = state.run = finished(state.verdicts, state.outcomes, list(state.foreign.values()))
     state.unwritten += state.verdicts.problems
     html, findings = _targets(state.config)

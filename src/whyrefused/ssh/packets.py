@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import paramiko
 from paramiko.common import (
@@ -34,6 +34,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 NOTED = frozenset((MSG_DISCONNECT, MSG_USERAUTH_FAILURE, MSG_CHANNEL_REQUEST, MSG_CHANNEL_EOF, MSG_CHANNEL_CLOSE))
 
 DATA = {MSG_CHANNEL_DATA: 8, MSG_CHANNEL_EXTENDED_DATA: 12}  # the bytes before the data: RFC 4254, section 5.2
+LAST_WORDS = 1.0  # seconds for what has arrived to be read
 LONGEST = 256 * 1024  # packet.c: PACKET_MAX_SIZE; paramiko would wait for 4 GiB
 
 
@@ -108,3 +109,12 @@ class Packets(Packetizer):
             ending.statuses = (*ending.statuses[-1:], message.get_int())
         elif request == b"exit-signal":
             ending.signal = shown(message.get_binary(), 20) or "?"
+
+
+def last_words(transport: paramiko.Transport) -> str:
+    """What did the server say when it hung up? Escaped; empty if nothing.
+
+    Where writing failed first, it may be on its way to paramiko's reader still: wait for the reader to end.
+    """
+    transport.join(LAST_WORDS)
+    return cast("Packets", transport.packetizer).disconnect
