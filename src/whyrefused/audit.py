@@ -19,14 +19,15 @@ from whyrefused.evidence import Evidence
 from whyrefused.files import write
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
-from whyrefused.records import Reply, Run
+from whyrefused.private import private
+from whyrefused.records import NOTHING_PRIVATE, Reply, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from whyrefused.collect.visit import Options
     from whyrefused.plan.items import Item
-    from whyrefused.records import Finding, Inventory, Outcome, Result
+    from whyrefused.records import Finding, Inventory, Outcome, Private, Result
     from whyrefused.script import Asked
 
 
@@ -59,6 +60,16 @@ class Verdicts:
     finished: str = ""  # when the last host had answered
     interrupted: str = ""  # by what the visit was
     problems: tuple[str, ...] = ()  # what could not be written
+    private: Private = NOTHING_PRIVATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the replies of all hosts say of the selected items."""
+
+    evidence: Evidence
+    judged: tuple[judge.Judged, ...]
+    findings: tuple[Finding, ...]
 
 
 def now() -> str:
@@ -78,6 +89,7 @@ class Audit:
         self.journal: Path | None = None  # where what is finished is kept until the reports have it
         self.stop = Stop()
         self._judged: dict[str, judge.Judged] = {}
+        self._decided: Look | None = None  # what the first look found, where it is all there is to find
         self.verdicts = self._of(NOBODY, (), ())
 
     def judged(self, result: str) -> judge.Judged | None:
@@ -92,26 +104,26 @@ class Audit:
     def run(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> None:
         """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence."""
         visited = self._visited(selected, skip)
-        self.evidence = Evidence(visited.replies.values())
-        judged = [self._judge(one, visited, skip) for one in selected]
-        findings = judge.explain(self.inventory, judged, self.evidence)
-        self._judged = {one.question.id: one for one in judged}
-        self.verdicts = self._of(visited, judged, findings)
+        look = self._decided or self._look(visited, selected, skip)
+        self._decided = None
+        self.evidence = look.evidence
+        self._judged = {one.question.id: one for one in look.judged}
+        self.verdicts = self._of(visited, look.judged, look.findings)
 
-    def _judge(self, question: judge.Question, visited: Visited, skip: type[BaseException]) -> judge.Judged:
+    def _look(self, visited: Visited, selected: Sequence[judge.Question], skip: type[BaseException]) -> Look:
+        """What do these replies say of the selected items?"""
+        evidence = Evidence(visited.replies.values())
+        judged = tuple(self._judge(one, visited, evidence, skip) for one in selected)
+        return Look(evidence=evidence, judged=judged, findings=judge.explain(self.inventory, judged, evidence))
+
+    @staticmethod
+    def _judge(
+        question: judge.Question, visited: Visited, evidence: Evidence, skip: type[BaseException]
+    ) -> judge.Judged:
         """Is this item as declared? Of a host that nobody came to, nothing is said."""
         if visited.interrupted and question.item.host not in visited.replies:
             return judge.not_run(question, f"{judge.INTERRUPTED} ({visited.interrupted})")
-        return judge.judge(question, self.evidence, skip)
-
-    def _again(
-        self, replies: Mapping[str, Reply], selected: Sequence[judge.Question], skip: type[BaseException]
-    ) -> Mapping[str, Mapping[str, Asked]]:
-        """What is asked once more, where the first look leaves a path undetermined?"""
-        evidence = Evidence(replies.values())
-        judged = [judge.judge(one, evidence, skip) for one in selected]
-        failures, findings = judge.failures(judged), judge.explain(self.inventory, judged, evidence)
-        return again.questions(self.inventory, failures, findings, evidence)
+        return judge.judge(question, evidence, skip)
 
     def _of(
         self,
@@ -136,6 +148,7 @@ class Audit:
             finished=visited.finished,
             interrupted=visited.interrupted,
             problems=visited.problems,
+            private=private(self.inventory, self.items, self.evidence),
         )
 
     def _visited(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> Visited:
@@ -159,9 +172,14 @@ class Audit:
         """What the hosts answer now, each kept on the disk as soon as it is there; in a file where that is wanted."""
         journal, options = Journal(self.journal), self.settings.options
         visited = self._declared(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
-        if self.settings.second_look and not self.stop.by and (more := self._again(visited.replies, selected, skip)):
-            again = partial(journal.keep, again=True)
-            visited = saved.joined(visited, collect(self.inventory, more, options, stop=self.stop, keep=again))
+        if self.settings.second_look and not self.stop.by:
+            first = self._look(visited, selected, skip)
+            more = again.questions(self.inventory, judge.failures(first.judged), first.findings, first.evidence)
+            # Where nothing is asked again, what was found is what is told.
+            self._decided = None if more else first
+            if more:
+                keep = partial(journal.keep, again=True)
+                visited = saved.joined(visited, collect(self.inventory, more, options, stop=self.stop, keep=keep))
         visited = _ended(visited, asked, started=self.started, by=self.stop.by)
         journal.end(visited)
         problems = [f"the journal {journal.problem}"] if journal.problem else []
@@ -231,4 +249,5 @@ def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Seque
         groups=verdicts.groups,
         notes=verdicts.notes,
         foreign=tuple(foreign),
+        private=verdicts.private,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from whyrefused import garbage
 from whyrefused.collect.stop import Stop
 from whyrefused.signals import Signals
 
@@ -97,6 +98,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="auto: where the first look leaves a path undetermined, dial it a dozen times more while both ends look",
     )
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
+    add("--shareable", metavar="FILE", help="write the page once more, for strangers: names, addresses, users replaced")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
     add(
         "--evidence",
@@ -105,6 +107,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--vault-id", action="append", default=[], metavar="ID", help="passed to ansible-inventory")
     add("--vault-password-file", action="append", default=[], metavar="FILE", help="passed to ansible-inventory")
+    add("--no-inventory-cache", action="store_true", help="read the inventory anew, and keep nothing of it")
+    parser.addini("whyrefused_cache", "keep what was made of an inventory for the next run", type="bool", default=True)
     parser.addini("whyrefused_inventory", "inventory where --inventory is not given", type="args", default=[])
 
 
@@ -418,7 +422,8 @@ class Last:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Signals do again what they did."""
+    """Signals do again what they did, and Python looks for garbage as it did."""
+    garbage.as_before()
     state = config.stash.get(STATE, None)
     if state is not None:
         state.signals.restore()

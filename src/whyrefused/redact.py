@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    Step = tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]]
 
 STRUCK = "***"
 PASSES = 8
@@ -54,7 +56,8 @@ URL = re.compile(r"(?<=://)[^\s\"<>]+")
 PROXY = re.compile(r"((?:https?|ftp|all|no)_proxy[\"']?\s{0,3}[=:]\s{0,3}[\"']?)([^\s\"'<>/]{1,512}@)", re.IGNORECASE)
 """The same of a proxy without a scheme."""
 
-KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL)
+KIND = r"(?:[A-Z0-9]{1,20} ){0,3}"
+KEY = re.compile(rf"-----BEGIN {KIND}PRIVATE KEY.*?(?:END {KIND}PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL)
 
 BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+][A-Za-z0-9+/]{63}(?:[A-Za-z0-9+/]{6})?(?![A-Za-z0-9+/])")
 """A full line of a PEM file (RFC 7468) or of one by OpenSSH: of a key whose head was not told. Or a hexadecimal sum."""
@@ -71,17 +74,30 @@ TOKEN = re.compile(
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
     """What may be kept of this text? Credentials are struck out: of URLs, named ones, keys, and the `known` values."""
-    for secret in sorted({form for one in known for form in _forms(one)}, key=lambda form: (-len(form), form)):
-        text = text.replace(secret, STRUCK)
+    return redacted((text,), known)[0]
+
+
+def redacted(texts: Sequence[str], known: Iterable[str] = ()) -> list[str]:
+    """What may be kept of these texts? As of each alone, sooner: what all have together is looked for once."""
+    forms = sorted({form for one in known for form in _forms(one)}, key=lambda form: (-len(form), form))
+    lowered = "\n".join(texts).lower()
+    # What is struck out leaves nothing that was not there before, so no step is missed that comes to be worth a look.
+    steps = [step for step in STEPS if any(sign in lowered for sign in step[0])]
+    return [_redacted(text, forms, steps) for text in texts]
+
+
+def _redacted(text: str, forms: Iterable[str], steps: Sequence[Step]) -> str:
+    for form in forms:
+        text = text.replace(form, STRUCK)
     left = PASSES
-    while left and (struck := _struck(text)) != text:
+    while left and (struck := _struck(text, steps)) != text:
         text, left = struck, left - 1
     return text
 
 
-def _struck(text: str) -> str:
+def _struck(text: str, steps: Iterable[Step]) -> str:
     lowered = text.lower()
-    for signs, pattern, kept in STEPS:
+    for signs, pattern, kept in steps:
         if any(sign in lowered for sign in signs):
             text = pattern.sub(kept, text)
     return text
@@ -97,14 +113,15 @@ def _forms(secret: str) -> Iterator[str]:
     if not secret:
         return
     yield secret
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
     raw = secret.encode("utf-8", "surrogateescape")
-    for before in range(3 if len(raw) >= 8 else 0):  # noqa: PLR2004 - what is shorter may stand anywhere by chance
-        # Of base64 the characters that no neighbour has a part in: it depends on what stands before.
+    yield quote(raw, safe="")
+    yield quote_plus(raw)
+    if len(raw) < 8:  # noqa: PLR2004 - what is shorter may stand anywhere by chance
+        return
+    # Of base64 the characters that no neighbour has a part in: it depends on how many bytes stand before.
+    for before, start in enumerate((0, 2, 3)):
         coded = base64.b64encode(bytes(before) + raw)
-        start, end = -(-8 * before // 6), 8 * (before + len(raw)) // 6
-        yield coded[start:end].decode()
+        yield coded[start : 8 * (before + len(raw)) // 6].decode()
 
 
 def _after(found: re.Match[str]) -> str:
@@ -126,7 +143,7 @@ def _without_user(found: re.Match[str]) -> str:
     return f"{STRUCK}@{host}" if at else host
 
 
-STEPS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+STEPS: tuple[Step, ...] = (
     (("private key",), KEY, lambda _: STRUCK),
     (("://",), URL, _without_user),
     (("_proxy",), PROXY, lambda found: f"{found[1]}{STRUCK}@"),

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused import junit, ssh
-from whyrefused import report as reports
+from whyrefused import junit, livelog, ssh
 from whyrefused.audit import Audit, Settings, finished, nothing, now
-from whyrefused.causes import registry
 from whyrefused.claim import NAME, claim
 from whyrefused.collect.visit import Options
+from whyrefused.escape import terminal
 from whyrefused.files import write
 from whyrefused.judge import Question
 from whyrefused.opening import begin, named
@@ -41,6 +40,8 @@ LATEST = Path("reports") / "latest"
 def parameters(state: State, check: str) -> list[object]:
     """Which items of this check does the inventory declare, as parameters with ids and marks?"""
     audit = _audit(state)
+    if audit is None or state.config.option.collectonly:
+        leave_the_page(state)  # that of the last run tells more than one of pytest-html's without items
     if audit is None:
         return []
     return [
@@ -71,26 +72,32 @@ def _audit(state: State) -> Audit | None:
         try:
             settings = _settings(state.config)
             state.reading = state.reading or begin(state.config)
-            if not state.config.option.collectonly and not settings.replay:
-                # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
-                threading.Thread(target=ssh.warm_up, daemon=True).start()
             state.signals.install()
             state.audit = Audit(settings, state.reading.result())
             state.audit.stop = state.stop
+            if not state.config.option.collectonly and not settings.replay and _over_ssh(state.audit):
+                # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
+                threading.Thread(target=ssh.warm_up, daemon=True).start()
         except BadInput as bad:
-            state.problem = reports.terminal(str(bad))
+            state.problem = terminal(str(bad))
             return None
         except Exception as error:  # noqa: BLE001 - pytest would tell of it with our variables, and passwords in them
             state.broken = without_variables(error)
             return None
+        livelog.make_inert(state.config)
         for group in state.audit.inventory.groups:
             state.config.addinivalue_line("markers", f"{mark_of(group)}: hosts of the group {group}")
     return state.audit
 
 
+def _over_ssh(audit: Audit) -> bool:
+    hosts = audit.inventory.hosts
+    return any(hosts[name].connection.kind == "ssh" for name in audit.inventory.selected)
+
+
 def without_variables(error: BaseException) -> str:
     """What is told of a fault of our own? Its traceback, never with what the variables held (`--showlocals`)."""
-    return reports.terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
+    return terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
 
 
 def refuse_bad_input(state: State) -> None:
@@ -100,14 +107,15 @@ def refuse_bad_input(state: State) -> None:
         Audit(_settings(state.config), begin(state.config).result())
         take(state)
     except BadInput as bad:
-        raise pytest.UsageError(reports.terminal(str(bad))) from bad
+        leave_the_page(state)
+        raise pytest.UsageError(terminal(str(bad))) from bad
 
 
 def take(state: State) -> None:
     """Take the files that this run will write, and whatever pytest writes of its own. Raises BadInput."""
     config, option = state.config, state.config.option
     html, findings = _targets(config)
-    files = (html, findings, option.save_evidence, getattr(option, "xmlpath", None))
+    files = (html, findings, option.shareable, option.save_evidence, getattr(option, "xmlpath", None))
     replayed = Path(option.evidence).absolute() if option.evidence else None
     state.claim = claim([Path(file) for file in files if file], now(), spare=replayed)
     state.unwritten += [f"the journal: {problem}" for problem in state.claim.problems]
@@ -185,19 +193,25 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     audit.expect(questions)
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
-    _take_over_html(state)
-    threading.Thread(target=reports.warm_up, daemon=True).start()
+    leave_the_page(state)
+    threading.Thread(target=_warm_up_report, daemon=True).start()
     try:
         _keep(state, audit)
         audit.run(questions, pytest.skip.Exception)
         state.verdicts = audit.verdicts
     except BadInput as bad:
         state.audit = None  # nothing was asked, so there is nothing to report
-        raise pytest.UsageError(reports.terminal(str(bad))) from bad
+        raise pytest.UsageError(terminal(str(bad))) from bad
     except OSError as error:
         raise pytest.UsageError(f"{error.filename or 'evidence'}: {error.strerror}") from error
     except Exception as error:  # noqa: BLE001 - as above
         state.broken = without_variables(error)
+
+
+def _warm_up_report() -> None:
+    from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
+
+    reports.warm_up()
 
 
 def _keep(state: State, audit: Audit) -> None:
@@ -248,8 +262,8 @@ def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
             yield Question(id=item.nodeid, item=parameters["declared"], look=look, test=item.function)
 
 
-def _take_over_html(state: State) -> None:
-    """pytest-html keeps its options; the page is ours (docs/decisions/0005-report.md)."""
+def leave_the_page(state: State) -> None:
+    """Let pytest-html write no page. It keeps its options; the page is ours (docs/decisions/0005-report.md)."""
     if state.config.pluginmanager.hasplugin("html"):
         base = import_module("pytest_html.basereport").BaseReport
         for plugin in list(state.config.pluginmanager.get_plugins()):
@@ -260,19 +274,19 @@ def _take_over_html(state: State) -> None:
 def opening(audit: Audit) -> str:
     """Which inventory is it, and how much of it?"""
     hosts, items = len(audit.inventory.selected), len(audit.items)
-    sources = reports.terminal(", ".join(audit.inventory.sources))
+    sources = terminal(", ".join(audit.inventory.sources))
     return f"inventory: {sources} ({hosts} hosts, {items} items declared)"
 
 
 def inert(report: pytest.TestReport) -> None:
     """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
-    report.sections = [(name, reports.terminal(text)) for name, text in report.sections]
+    report.sections = [(name, terminal(text)) for name, text in report.sections]
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
-        report.longrepr = (path, line, reports.terminal(reason))
+        report.longrepr = (path, line, terminal(reason))
     elif report.longrepr is not None:
         text = report.longreprtext
-        shown = reports.terminal(text)
+        shown = terminal(text)
         if shown != text.replace("\t", "    "):
             report.longrepr = shown
 
@@ -290,7 +304,7 @@ def told(verdicts: Verdicts, result: str) -> str:
     rows.insert(1 if finding or one.outcome == "error" else 0, ("wanted", one.expected))
     rows += [(f"{line.host}: {line.source}", line.line) for line in one.evidence[:4]]
     rows += [("fix", line) for line in finding.fix[:3]] if finding else []
-    return reports.terminal("\n".join(f"{name}: {words}" for name, words in rows))
+    return terminal("\n".join(f"{name}: {words}" for name, words in rows))
 
 
 def _because(finding: Finding) -> str:
@@ -300,20 +314,29 @@ def _because(finding: Finding) -> str:
 
 def report(state: State, session: pytest.Session) -> None:
     """Write the page and the findings, and set the exit status that tells the whole story."""
+    from whyrefused import report as reports  # noqa: PLC0415 - as above
+    from whyrefused.causes import registry  # noqa: PLC0415 - as above
+
     if state.verdicts is None:
         return
-    _take_over_html(state)
+    leave_the_page(state)
     run = state.run = finished(state.verdicts, state.outcomes, list(state.foreign.values()))
     state.unwritten += state.verdicts.problems
     html, findings = _targets(state.config)
     causes = {code: (cause.title, cause.text) for code, cause in registry().items()}
     if html:
-        css = "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
-        _write(state, html, reports.page(run, css, causes=causes))
+        _write(state, html, reports.page(run, _css(state), causes=causes))
+    if state.config.option.shareable:
+        _write(state, state.config.option.shareable, reports.page(reports.shareable(run), _css(state), causes=causes))
     if findings:
         _write(state, findings, reports.to_json(run))
     _be_brief(state, run)
     set_status(state, session)
+
+
+def _css(state: State) -> str:
+    """Which style is added to ours? pytest-html's `--css`."""
+    return "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
 
 
 def report_nothing(state: State, session: pytest.Session) -> None:
@@ -371,6 +394,8 @@ def set_status(state: State, session: pytest.Session) -> None:
 
 def closing(state: State) -> list[str]:
     """The findings, and the sentence in which a run ends."""
+    from whyrefused.report.totals import summary  # noqa: PLC0415 - as above
+
     run = state.run
     if run is None:
         return []
@@ -382,12 +407,12 @@ def closing(state: State) -> list[str]:
     lines += [f"what the hosts said is kept: --evidence={state.kept}"] if state.kept else []
     left = state.claim.abandoned if state.claim else ()
     lines += [f"note: a killed run left what its hosts had said: --evidence={journal}" for journal in left]
-    lines.append(reports.summary(run))
+    lines.append(summary(run))
     option = state.config.option
     written = getattr(option, "htmlpath", None) or (None if option.findings else LATEST.with_suffix(".html"))
     if written and not state.unwritten:
         lines.append(f"Report: {written}")
-    return [part for line in lines for part in reports.terminal(line).split("\n")]
+    return [part for line in lines for part in terminal(line).split("\n")]
 
 
 def _finding(number: int, finding: Finding) -> list[str]:
