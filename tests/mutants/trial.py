@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Tell = Callable[[int, bool | None], None]
 
-BUSY, PATIENCE = 60, 900
+BUSY, PATIENCE = 15, 900
 """Seconds, of the processor's time and of anybody's, after which a mutant that does not end counts as noticed."""
 ARGUMENTS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--assert=plain")
 

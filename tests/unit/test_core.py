@@ -104,6 +104,8 @@ def test_a_head_begins_a_line() -> None:
     good = frame(b"a\n0 " + TOKEN.encode())
     assert isinstance(split(b"x" + good[1:])["nft"], Missing)
     assert split(good[1:])["nft"] == Frame(text="a", status=0)
+    broken = good.replace(b" nft ", b" ?\nnft ", 1)
+    assert isinstance(split(broken)["nft"], Missing)
 
 
 def test_length_lies() -> None:
@@ -121,7 +123,7 @@ def test_whether_it_was_asked_or_cut() -> None:
     """What is missing of a whole reply was not answered; of one without its end, it was cut off."""
     done = f"\nDONE {TOKEN} 1\n".encode()
     many = f"\nDONE {TOKEN} 12\n".encode()
-    cut = (done[:-2], b"", b"\nDONE ffff 1\n", b"x" + done[1:], done[:-1] + b"x\n")
+    cut = (done[:-2], b"", b"\nDONE ffff 1\n", b"x" + done[1:], done[:-1] + b"x\n", b"\n1\n")
     answered = dict.fromkeys((done, done[1:], many), "not answered")
     for sent, words in (answered | dict.fromkeys(cut, "the answer was cut off")).items():
         found = split(sent)["nft"]
