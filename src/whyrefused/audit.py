@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,11 @@ from whyrefused import again, judge, whose
 from whyrefused.collect import saved
 from whyrefused.collect.fleet import collect
 from whyrefused.collect.journal import Journal
+from whyrefused.collect.replies import Replies
 from whyrefused.collect.shared import once
 from whyrefused.collect.stop import Stop
 from whyrefused.collect.visited import Visited
+from whyrefused.diagnose import Diagnosis, first_of
 from whyrefused.evidence import Evidence
 from whyrefused.files import write
 from whyrefused.plan.ask import questions
@@ -22,9 +24,10 @@ from whyrefused.plan.declare import declared
 from whyrefused.records import Reply, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from whyrefused.collect.visit import Options
+    from whyrefused.diagnose import Failure
     from whyrefused.plan.items import Item
     from whyrefused.records import Finding, Inventory, Outcome, Result
     from whyrefused.script import Asked
@@ -45,7 +48,7 @@ class Settings:
     shared: str | None = None  # folder in which several processes of one run share what the hosts said
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: what is worked out is kept in it
 class Verdicts:
     """What one run found, before it is known which of the items ran to their end."""
 
@@ -59,6 +62,11 @@ class Verdicts:
     finished: str = ""  # when the last host had answered
     interrupted: str = ""  # by what the visit was
     problems: tuple[str, ...] = ()  # what could not be written
+
+    @cached_property
+    def finding(self) -> Mapping[str, Finding]:
+        """Which finding has this id?"""
+        return {finding.id: finding for finding in self.findings}
 
 
 def now() -> str:
@@ -81,22 +89,42 @@ class Audit:
         self.verdicts = self._of(NOBODY, (), ())
 
     def judged(self, result: str) -> judge.Judged | None:
-        """What became of this item? None before the hosts were visited."""
+        """What became of this item? None before the hosts were visited, and of those that `run` did not hold."""
         return self._judged.get(result)
 
     def expect(self, selected: Sequence[judge.Question]) -> None:
         """Note which items are to be judged, so that none is lost if the run ends before."""
-        waiting = [judge.Judged(question=one, outcome="skipped", seen=None, why=judge.NOT_RUN) for one in selected]
+        waiting = [judge.result(judge.not_run(one, judge.NOT_RUN), {}) for one in selected]
         self.verdicts = self._of(NOBODY, waiting, ())
 
-    def run(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> None:
-        """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence."""
+    def run(
+        self,
+        selected: Sequence[judge.Question],
+        skip: type[BaseException],
+        *,
+        hold: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence.
+
+        What was seen of an item is held where `hold` says so of its id: where a test is still to assert it.
+        """
         visited = self._visited(selected, skip)
-        self.evidence = Evidence(visited.replies.values())
-        judged = [self._judge(one, visited, skip) for one in selected]
-        findings = judge.explain(self.inventory, judged, self.evidence)
-        self._judged = {one.question.id: one for one in judged}
-        self.verdicts = self._of(visited, judged, findings)
+        self.evidence = Evidence(visited.replies)
+        diagnosis = Diagnosis(self.inventory, self.evidence)
+        results: dict[str, Result] = {}
+        for question in _by_host(selected):
+            one = self._judge(question, visited, skip)
+            results[question.id] = judge.result(one, {})
+            if hold(question.id):
+                self._judged[question.id] = one
+            if failure := judge.failure(one):
+                diagnosis.add(failure)
+        findings = diagnosis.findings()
+        first = first_of(findings)
+        told = (
+            replace(results[one.id], finding=first[one.id]) if one.id in first else results[one.id] for one in selected
+        )
+        self.verdicts = self._of(visited, told, findings)
 
     def _judge(self, question: judge.Question, visited: Visited, skip: type[BaseException]) -> judge.Judged:
         """Is this item as declared? Of a host that nobody came to, nothing is said."""
@@ -108,15 +136,20 @@ class Audit:
         self, replies: Mapping[str, Reply], selected: Sequence[judge.Question], skip: type[BaseException]
     ) -> Mapping[str, Mapping[str, Asked]]:
         """What is asked once more, where the first look leaves a path undetermined?"""
-        evidence = Evidence(replies.values())
-        judged = [judge.judge(one, evidence, skip) for one in selected]
-        failures, findings = judge.failures(judged), judge.explain(self.inventory, judged, evidence)
-        return again.questions(self.inventory, failures, findings, evidence)
+        evidence = Evidence(replies)
+        diagnosis = Diagnosis(self.inventory, evidence)
+        failures: dict[str, Failure] = {}
+        for one in _by_host(selected):
+            if failure := judge.failure(judge.judge(one, evidence, skip)):
+                failures[one.id] = failure
+                diagnosis.add(failure)
+        in_order = [failures[one.id] for one in selected if one.id in failures]
+        return again.questions(self.inventory, in_order, diagnosis.findings(), evidence)
 
     def _of(
         self,
         visited: Visited,
-        judged: Iterable[judge.Judged],
+        results: Iterable[Result],
         findings: tuple[Finding, ...],
     ) -> Verdicts:
         hosts = set(visited.replies)
@@ -129,7 +162,7 @@ class Audit:
             sources=self.inventory.sources,
             started=visited.started or self.started,
             hosts=tuple(visited.replies),
-            results={one.question.id: judge.result(one, findings) for one in judged},
+            results={one.id: one for one in results},
             findings=findings,
             groups=groups,
             notes=(*self.inventory.warnings, *visited.told),
@@ -173,7 +206,9 @@ class Audit:
         return replace(visited, problems=tuple(problems))
 
     def _declared(self, visited: Visited) -> Visited:
-        return replace(visited, replies=whose.declared(self.inventory, visited.replies))
+        replies = visited.replies
+        reasons = whose.others(self.inventory, replies)
+        return replace(visited, replies=Replies(replies, lambda host: whose.taken(replies[host], reasons)))
 
 
 def _replayed(kept: Visited, asked: Iterable[str]) -> Visited:
@@ -181,10 +216,20 @@ def _replayed(kept: Visited, asked: Iterable[str]) -> Visited:
     if kept.interrupted:
         return _ended(kept.ordered(asked), asked, started=kept.started, by=kept.interrupted, finished=kept.finished)
     missing = "not in the saved evidence"
-    replies = {
-        name: kept.replies.get(name) or Reply(host=name, frames={}, unreached=missing) for name in asked
-    }  # fmt: skip
-    return replace(kept.ordered(asked), replies=replies)
+    hosts = tuple(asked)
+    replies = Replies(
+        hosts, lambda name: kept.replies.get(name) or Reply(host=name, frames={}, unreached=missing)
+    )  # fmt: skip
+    return replace(kept.ordered(hosts), replies=replies)
+
+
+def _by_host(selected: Iterable[judge.Question]) -> Iterator[judge.Question]:
+    """The same items, those of one host together: what a host said is then read once, and need not be held."""
+    hosts: dict[str, list[judge.Question]] = {}
+    for one in selected:
+        hosts.setdefault(one.item.host, []).append(one)
+    for items in hosts.values():
+        yield from items
 
 
 def _ended(visited: Visited, asked: Iterable[str], *, started: str, by: str, finished: str = "") -> Visited:

@@ -283,7 +283,7 @@ def told(verdicts: Verdicts, result: str) -> str:
     pytest repeats the first line in its short summary.
     """
     one = verdicts.results[result]
-    finding = next((finding for finding in verdicts.findings if finding.id == one.finding), None)
+    finding = verdicts.finding.get(one.finding or "")
     rows = [("could not look" if one.outcome == "error" else "saw", one.observed)]
     if finding:
         rows.insert(0, (finding.cause, _because(finding) or one.observed))
