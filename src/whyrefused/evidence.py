@@ -45,7 +45,7 @@ HELP: Mapping[str, str] = {
 """What would help, by what sudo permits (`identity`)."""
 
 HELD = 8 << 20
-"""Of how many characters of what hosts said is more held than the text: what was read in it takes about ten times that."""
+"""Of so many characters of what hosts said is also held what was read in them, which takes about ten times that."""
 
 
 class HostEvidence:

@@ -1,8 +1,8 @@
 """What would a fleet of any size have said? Replies of real lab hosts, told again under other names.
 
 `data/standard.json` has what one host answered to the standard audit, well and with each fault; `data/path.json` what a
-client and its server did, for each way in which the client's connect ended. `python -m bench.grown` in tests/ records both
-anew, as root.
+client and its server did, for each way in which the client's connect ended. `python -m bench.grown` in tests/ records
+both anew, as root.
 """
 
 from __future__ import annotations
