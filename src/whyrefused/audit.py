@@ -249,13 +249,17 @@ def nothing(sources: tuple[str, ...], by: str) -> Verdicts:
     )  # fmt: skip
 
 
+def _ended_as(one: Result, outcome: Outcome) -> Result:
+    return one if one.outcome == outcome else replace(one, outcome=outcome)
+
+
 def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Sequence[tuple[str, str, str]]) -> Run:
     """What do the reports show, once it is known how each item ended? What did not run says so; nothing is left out.
 
     `outcomes` has the items that ran, by id, as pytest counted them.
     """
     results = tuple(
-        replace(one, outcome=outcomes[one.id]) if one.id in outcomes
+        _ended_as(one, outcomes[one.id]) if one.id in outcomes
         else replace(one, outcome="skipped", observed=judge.NOT_RUN, evidence=(), finding=None, symptom=None)
         for one in verdicts.results.values()
     )  # fmt: skip

@@ -124,4 +124,6 @@ def _bundle(nodes: list[DeclaredItem]) -> HostCheck:
     node.keywords.update((mark.name, mark) for mark in node.own_markers)
     look = getattr(getattr(parent, "obj", None), "look", None)
     node.questions = tuple(Question(id=one.nodeid, item=one.declared, look=look, test=test) for one in nodes)
+    for one in nodes:
+        del one.keywords  # it refers back to its node: without it nothing waits for the garbage collector
     return node

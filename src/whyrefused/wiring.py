@@ -10,7 +10,7 @@ import traceback
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -28,12 +28,13 @@ from whyrefused.redact import redact
 from whyrefused.status import exit_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from whyrefused.audit import Verdicts
     from whyrefused.plugin import State
     from whyrefused.records import Finding, Outcome, Run
 
+Keywords = dict[str, Literal[1]]
 QUIET_FROM = 500  # failures; pytest's own section of them takes quadratic time
 LATEST = Path("reports") / "latest"
 
@@ -239,7 +240,7 @@ def run_out(state: State, items: Sequence[pytest.Item]) -> None:
     for item in items:
         for name in _names(item):
             if name in state.verdicts.results and name not in state.outcomes:
-                _tell(state.verdicts, item, name)
+                _tell(state.verdicts, item, name, dict.fromkeys(item.keywords, 1))
 
 
 def run_bundle(state: State, item: pytest.Item) -> bool | None:
@@ -250,13 +251,14 @@ def run_bundle(state: State, item: pytest.Item) -> bool | None:
     if not isinstance(item, bundles.HostCheck):
         return None
     session, hook = item.session, item.ihook
+    keywords: Keywords = dict.fromkeys(item.keywords, 1)
     for name in _names(item):
         if session.shouldfail or session.shouldstop:
             break
         location = (*item.location[:2], name.rpartition("::")[2])
         hook.pytest_runtest_logstart(nodeid=name, location=location)
         if state.verdicts and name in state.verdicts.results:
-            _tell(state.verdicts, item, name)
+            _tell(state.verdicts, item, name, keywords)
         hook.pytest_runtest_logfinish(nodeid=name, location=location)
     return True
 
@@ -271,22 +273,28 @@ def _names(item: pytest.Item) -> tuple[str, ...]:
     return tuple(one.id for one in item.questions) if isinstance(item, bundles.HostCheck) else (item.nodeid,)
 
 
-def _tell(verdicts: Verdicts, item: pytest.Item, name: str) -> None:
+def _tell(verdicts: Verdicts, item: pytest.Item, name: str, keywords: Keywords) -> None:
     one = verdicts.results[name]
     said: object = None
     if one.outcome == "skipped":
         said = (str(item.path), (item.location[1] or 0) + 1, reports.terminal(f"Skipped: {one.observed}"))
     elif one.outcome != "passed":
         said = told(verdicts, name)
-    log(item, one.outcome, said, name=name, whyrefused=one.outcome)
+    _log(item, one.outcome, said, (name, keywords), whyrefused=one.outcome)
 
 
-def log(item: pytest.Item, outcome: Outcome, said: object, *, name: str = "", **ours: Outcome) -> None:
+def log(item: pytest.Item, outcome: Outcome, said: object) -> None:
     """Tell pytest's reports how an item ended that pytest did not bring to its end."""
+    _log(item, outcome, said, (item.nodeid, dict.fromkeys(item.keywords, 1)))
+
+
+def _log(item: pytest.Item, outcome: Outcome, said: object, known: tuple[str, Keywords], **ours: Outcome) -> None:
+    """The same of one of those that an item stands for: its id, and the item's keywords."""
+    name, keywords = known
     report = pytest.TestReport(
-        nodeid=name or item.nodeid,
-        location=(*item.location[:2], name.rpartition("::")[2]) if name else item.location,
-        keywords=dict.fromkeys(item.keywords, 1),
+        nodeid=name,
+        location=(*item.location[:2], name.rpartition("::")[2]),
+        keywords=keywords,
         outcome="failed" if outcome == "error" else outcome,
         longrepr=said,  # type: ignore[arg-type] # what a report of pytest's own would hold
         when="setup" if outcome in {"error", "skipped"} else "call",
@@ -369,7 +377,7 @@ def report(state: State, session: pytest.Session) -> None:
         css = "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
         _write(state, html, reports.page(run, css, causes=causes))
     if findings:
-        _write(state, findings, reports.to_json(run))
+        _write(state, findings, reports.in_parts(run))
     _be_brief(state, run)
     set_status(state, session)
 
@@ -400,7 +408,7 @@ def conclude(state: State, session: pytest.Session) -> None:
     set_status(state, session)
 
 
-def _write(state: State, path: str | Path, text: str) -> None:
+def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:
     try:
         write(path, text)
     except OSError as error:
