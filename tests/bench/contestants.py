@@ -43,7 +43,7 @@ def ours(lab: Lab, folder: Path, fleet: Fleet, *more: str, rounds: int = 1, name
     return Contestant(name=name, argv=(*lab.inside, *argv), cwd=ROOT, environ=environ(folder), rounds=rounds)
 
 
-def floor(  # noqa: PLR0913, PLR0917 - what is compared with what
+def floor(  # noqa: PLR0913 - what is compared with what
     lab: Lab, folder: Path, fleet: Fleet, name: str, *options: str, rounds: int, config: Path | None = None
 ) -> Contestant:
     """What does it cost to pipe our script to every host with ssh, and keep what it says?"""
