@@ -69,6 +69,17 @@ class Verdicts:
         return {finding.id: finding for finding in self.findings}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the replies of all hosts say of the selected items."""
+
+    evidence: Evidence
+    held: Mapping[str, judge.Judged]  # what was seen of those that a test is still to assert
+    results: Mapping[str, Result]  # by id, none of them with its finding
+    failures: tuple[Failure, ...]  # in the order of the items
+    findings: tuple[Finding, ...]
+
+
 def now() -> str:
     """What time is it? ISO 8601, UTC."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -85,7 +96,8 @@ class Audit:
         self.evidence = Evidence(())
         self.journal: Path | None = None  # where what is finished is kept until the reports have it
         self.stop = Stop()
-        self._judged: dict[str, judge.Judged] = {}
+        self._judged: Mapping[str, judge.Judged] = {}
+        self._decided: Look | None = None  # what the first look found, where it is all there is to find
         self.verdicts = self._of(NOBODY, (), ())
 
     def judged(self, result: str) -> judge.Judged | None:
@@ -108,43 +120,42 @@ class Audit:
 
         What was seen of an item is held where `hold` says so of its id: where a test is still to assert it.
         """
-        visited = self._visited(selected, skip)
-        self.evidence = Evidence(visited.replies)
-        diagnosis = Diagnosis(self.inventory, self.evidence)
+        look = partial(self._look, selected=selected, skip=skip, hold=hold)
+        visited = self._visited(selected, look)
+        found = self._decided or look(visited)
+        self._decided = None
+        self.evidence, self._judged = found.evidence, found.held
+        first = first_of(found.findings)
+        results = (found.results[one.id] for one in selected)
+        told = (replace(one, finding=first[one.id]) if one.id in first else one for one in results)
+        self.verdicts = self._of(visited, told, found.findings)
+
+    def _look(
+        self,
+        visited: Visited,
+        *,
+        selected: Sequence[judge.Question],
+        skip: type[BaseException],
+        hold: Callable[[str], bool],
+    ) -> Look:
+        """What do these replies say of the selected items?"""
+        evidence = Evidence(visited.replies)
+        diagnosis = Diagnosis(self.inventory, evidence)
+        held: dict[str, judge.Judged] = {}
         results: dict[str, Result] = {}
+        failures: dict[str, Failure] = {}
         for question in _by_host(selected):
-            one = self._judge(question, visited, skip)
+            one = _judged(question, visited, evidence, skip)
             results[question.id] = judge.result(one, {})
             if hold(question.id):
-                self._judged[question.id] = one
+                held[question.id] = one
             if failure := judge.failure(one):
+                failures[question.id] = failure
                 diagnosis.add(failure)
-        findings = diagnosis.findings()
-        first = first_of(findings)
-        told = (
-            replace(results[one.id], finding=first[one.id]) if one.id in first else results[one.id] for one in selected
-        )
-        self.verdicts = self._of(visited, told, findings)
-
-    def _judge(self, question: judge.Question, visited: Visited, skip: type[BaseException]) -> judge.Judged:
-        """Is this item as declared? Of a host that nobody came to, nothing is said."""
-        if visited.interrupted and question.item.host not in visited.replies:
-            return judge.not_run(question, f"{judge.INTERRUPTED} ({visited.interrupted})")
-        return judge.judge(question, self.evidence, skip)
-
-    def _again(
-        self, replies: Mapping[str, Reply], selected: Sequence[judge.Question], skip: type[BaseException]
-    ) -> Mapping[str, Mapping[str, Asked]]:
-        """What is asked once more, where the first look leaves a path undetermined?"""
-        evidence = Evidence(replies)
-        diagnosis = Diagnosis(self.inventory, evidence)
-        failures: dict[str, Failure] = {}
-        for one in _by_host(selected):
-            if failure := judge.failure(judge.judge(one, evidence, skip)):
-                failures[one.id] = failure
-                diagnosis.add(failure)
-        in_order = [failures[one.id] for one in selected if one.id in failures]
-        return again.questions(self.inventory, in_order, diagnosis.findings(), evidence)
+        in_order = tuple(failures[one.id] for one in selected if one.id in failures)
+        return Look(
+            evidence=evidence, held=held, results=results, failures=in_order, findings=diagnosis.findings()
+        )  # fmt: skip
 
     def _of(
         self,
@@ -171,7 +182,7 @@ class Audit:
             problems=visited.problems,
         )
 
-    def _visited(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> Visited:
+    def _visited(self, selected: Sequence[judge.Question], look: Callable[[Visited], Look]) -> Visited:
         asked = questions(self.inventory, [one.item for one in selected], self.settings.connect_timeout)
         if self.settings.replay:
             kept = saved.read(self.settings.replay)
@@ -180,21 +191,21 @@ class Audit:
             return self._declared(found) if kept.interrupted else found
         if self.settings.shared:
             shared = Path(self.settings.shared)
-            return once(shared, lambda: self._visit(asked, selected, skip)).ordered(asked)
-        return self._visit(asked, selected, skip)
+            return once(shared, lambda: self._visit(asked, look)).ordered(asked)
+        return self._visit(asked, look)
 
-    def _visit(
-        self,
-        asked: Mapping[str, Mapping[str, Asked]],
-        selected: Sequence[judge.Question],
-        skip: type[BaseException],
-    ) -> Visited:
+    def _visit(self, asked: Mapping[str, Mapping[str, Asked]], look: Callable[[Visited], Look]) -> Visited:
         """What the hosts answer now, each kept on the disk as soon as it is there; in a file where that is wanted."""
         journal, options = Journal(self.journal), self.settings.options
         visited = self._declared(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
-        if self.settings.second_look and not self.stop.by and (more := self._again(visited.replies, selected, skip)):
-            again = partial(journal.keep, again=True)
-            visited = saved.joined(visited, collect(self.inventory, more, options, stop=self.stop, keep=again))
+        if self.settings.second_look and not self.stop.by:
+            first = look(visited)
+            more = again.questions(self.inventory, first.failures, first.findings, first.evidence)
+            # Where nothing is asked again, what was found is what is told.
+            self._decided = None if more else first
+            if more:
+                keep = partial(journal.keep, again=True)
+                visited = saved.joined(visited, collect(self.inventory, more, options, stop=self.stop, keep=keep))
         visited = _ended(visited, asked, started=self.started, by=self.stop.by)
         journal.end(visited)
         problems = [f"the journal {journal.problem}"] if journal.problem else []
@@ -221,6 +232,13 @@ def _replayed(kept: Visited, asked: Iterable[str]) -> Visited:
         hosts, lambda name: kept.replies.get(name) or Reply(host=name, frames={}, unreached=missing)
     )  # fmt: skip
     return replace(kept.ordered(hosts), replies=replies)
+
+
+def _judged(question: judge.Question, visited: Visited, evidence: Evidence, skip: type[BaseException]) -> judge.Judged:
+    """Is this item as declared? Of a host that nobody came to, nothing is said."""
+    if visited.interrupted and question.item.host not in visited.replies:
+        return judge.not_run(question, f"{judge.INTERRUPTED} ({visited.interrupted})")
+    return judge.judge(question, evidence, skip)
 
 
 def _by_host(selected: Iterable[judge.Question]) -> Iterator[judge.Question]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from whyrefused import garbage
 from whyrefused.collect.stop import Stop
 from whyrefused.signals import Signals
 
@@ -448,7 +449,8 @@ class Last:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Signals do again what they did."""
+    """Signals do again what they did, and Python looks for garbage as it did."""
+    garbage.as_before()
     state = config.stash.get(STATE, None)
     if state is not None:
         state.signals.restore()

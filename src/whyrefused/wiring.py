@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from whyrefused import bundles, junit, ssh
-from whyrefused import report as reports
+from whyrefused import bundles, junit, livelog, ssh
 from whyrefused.audit import Audit, Settings, finished, nothing, now
-from whyrefused.causes import registry
 from whyrefused.claim import NAME, claim
 from whyrefused.collect.visit import Options
+from whyrefused.escape import terminal
 from whyrefused.files import write
 from whyrefused.judge import Question
 from whyrefused.opening import begin, named
@@ -42,6 +41,8 @@ LATEST = Path("reports") / "latest"
 def parameters(state: State, check: str) -> list[Any]:
     """Which items of this check does the inventory declare, as parameters with ids and marks?"""
     audit = _audit(state)
+    if audit is None or state.config.option.collectonly:
+        leave_the_page(state)  # that of the last run tells more than one of pytest-html's without items
     if audit is None:
         return []
     marked = cache(lambda host: _marks(audit, check, host))
@@ -92,26 +93,32 @@ def _audit(state: State) -> Audit | None:
         try:
             settings = _settings(state.config)
             state.reading = state.reading or begin(state.config)
-            if not state.config.option.collectonly and not settings.replay:
-                # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
-                threading.Thread(target=ssh.warm_up, daemon=True).start()
             state.signals.install()
             state.audit = Audit(settings, state.reading.result())
             state.audit.stop = state.stop
+            if not state.config.option.collectonly and not settings.replay and _over_ssh(state.audit):
+                # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
+                threading.Thread(target=ssh.warm_up, daemon=True).start()
         except BadInput as bad:
-            state.problem = reports.terminal(str(bad))
+            state.problem = terminal(str(bad))
             return None
         except Exception as error:  # noqa: BLE001 - pytest would tell of it with our variables, and passwords in them
             state.broken = without_variables(error)
             return None
+        livelog.make_inert(state.config)
         for group in state.audit.inventory.groups:
             state.config.addinivalue_line("markers", f"{mark_of(group)}: hosts of the group {group}")
     return state.audit
 
 
+def _over_ssh(audit: Audit) -> bool:
+    hosts = audit.inventory.hosts
+    return any(hosts[name].connection.kind == "ssh" for name in audit.inventory.selected)
+
+
 def without_variables(error: BaseException) -> str:
     """What is told of a fault of our own? Its traceback, never with what the variables held (`--showlocals`)."""
-    return reports.terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
+    return terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
 
 
 def refuse_bad_input(state: State) -> None:
@@ -121,7 +128,8 @@ def refuse_bad_input(state: State) -> None:
         Audit(_settings(state.config), begin(state.config).result())
         take(state)
     except BadInput as bad:
-        raise pytest.UsageError(reports.terminal(str(bad))) from bad
+        leave_the_page(state)
+        raise pytest.UsageError(terminal(str(bad))) from bad
 
 
 def take(state: State) -> None:
@@ -206,8 +214,8 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     audit.expect(questions)
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
-    _take_over_html(state)
-    threading.Thread(target=reports.warm_up, daemon=True).start()
+    leave_the_page(state)
+    threading.Thread(target=_warm_up_report, daemon=True).start()
     try:
         _keep(state, audit)
         alone = {item.nodeid for item in items if not isinstance(item, bundles.HostCheck)}
@@ -215,11 +223,17 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
         state.verdicts = audit.verdicts
     except BadInput as bad:
         state.audit = None  # nothing was asked, so there is nothing to report
-        raise pytest.UsageError(reports.terminal(str(bad))) from bad
+        raise pytest.UsageError(terminal(str(bad))) from bad
     except OSError as error:
         raise pytest.UsageError(f"{error.filename or 'evidence'}: {error.strerror}") from error
     except Exception as error:  # noqa: BLE001 - as above
         state.broken = without_variables(error)
+
+
+def _warm_up_report() -> None:
+    from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
+
+    reports.warm_up()
 
 
 def _keep(state: State, audit: Audit) -> None:
@@ -277,7 +291,7 @@ def _tell(verdicts: Verdicts, item: pytest.Item, name: str, keywords: Keywords) 
     one = verdicts.results[name]
     said: object = None
     if one.outcome == "skipped":
-        said = (str(item.path), (item.location[1] or 0) + 1, reports.terminal(f"Skipped: {one.observed}"))
+        said = (str(item.path), (item.location[1] or 0) + 1, terminal(f"Skipped: {one.observed}"))
     elif one.outcome != "passed":
         said = told(verdicts, name)
     _log(item, one.outcome, said, (name, keywords), whyrefused=one.outcome)
@@ -313,8 +327,8 @@ def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
             yield Question(id=item.nodeid, item=parameters["declared"], look=look, test=item.function)
 
 
-def _take_over_html(state: State) -> None:
-    """pytest-html keeps its options; the page is ours (docs/decisions/0005-report.md)."""
+def leave_the_page(state: State) -> None:
+    """Let pytest-html write no page. It keeps its options; the page is ours (docs/decisions/0005-report.md)."""
     if state.config.pluginmanager.hasplugin("html"):
         base = import_module("pytest_html.basereport").BaseReport
         for plugin in list(state.config.pluginmanager.get_plugins()):
@@ -325,20 +339,20 @@ def _take_over_html(state: State) -> None:
 def opening(audit: Audit, *, bundled: bool) -> str:
     """Which inventory is it, and how much of it?"""
     hosts, items = len(audit.inventory.selected), len(audit.items)
-    sources = reports.terminal(", ".join(audit.inventory.sources))
+    sources = terminal(", ".join(audit.inventory.sources))
     words = "; run as one for each host and check: --items" if bundled else ""
     return f"inventory: {sources} ({hosts} hosts, {items} items declared{words})"
 
 
 def inert(report: pytest.TestReport) -> None:
     """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
-    report.sections = [(name, reports.terminal(text)) for name, text in report.sections]
+    report.sections = [(name, terminal(text)) for name, text in report.sections]
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
-        report.longrepr = (path, line, reports.terminal(reason))
+        report.longrepr = (path, line, terminal(reason))
     elif report.longrepr is not None:
         text = report.longreprtext
-        shown = reports.terminal(text)
+        shown = terminal(text)
         if shown != text.replace("\t", "    "):
             report.longrepr = shown
 
@@ -356,7 +370,7 @@ def told(verdicts: Verdicts, result: str) -> str:
     rows.insert(1 if finding or one.outcome == "error" else 0, ("wanted", one.expected))
     rows += [(f"{line.host}: {line.source}", line.line) for line in one.evidence[:4]]
     rows += [("fix", line) for line in finding.fix[:3]] if finding else []
-    return reports.terminal("\n".join(f"{name}: {words}" for name, words in rows))
+    return terminal("\n".join(f"{name}: {words}" for name, words in rows))
 
 
 def _because(finding: Finding) -> str:
@@ -366,9 +380,12 @@ def _because(finding: Finding) -> str:
 
 def report(state: State, session: pytest.Session) -> None:
     """Write the page and the findings, and set the exit status that tells the whole story."""
+    from whyrefused import report as reports  # noqa: PLC0415 - as above
+    from whyrefused.causes import registry  # noqa: PLC0415 - as above
+
     if state.verdicts is None:
         return
-    _take_over_html(state)
+    leave_the_page(state)
     run = state.run = finished(state.verdicts, state.outcomes, list(state.foreign.values()))
     state.unwritten += state.verdicts.problems
     html, findings = _targets(state.config)
@@ -437,6 +454,8 @@ def set_status(state: State, session: pytest.Session) -> None:
 
 def closing(state: State) -> list[str]:
     """The findings, and the sentence in which a run ends."""
+    from whyrefused.report.totals import summary  # noqa: PLC0415 - as above
+
     run = state.run
     if run is None:
         return []
@@ -448,12 +467,12 @@ def closing(state: State) -> list[str]:
     lines += [f"what the hosts said is kept: --evidence={state.kept}"] if state.kept else []
     left = state.claim.abandoned if state.claim else ()
     lines += [f"note: a killed run left what its hosts had said: --evidence={journal}" for journal in left]
-    lines.append(reports.summary(run))
+    lines.append(summary(run))
     option = state.config.option
     written = getattr(option, "htmlpath", None) or (None if option.findings else LATEST.with_suffix(".html"))
     if written and not state.unwritten:
         lines.append(f"Report: {written}")
-    return [part for line in lines for part in reports.terminal(line).split("\n")]
+    return [part for line in lines for part in terminal(line).split("\n")]
 
 
 def _finding(number: int, finding: Finding) -> list[str]:

@@ -1,4 +1,4 @@
-"""Benchmarks run when they are asked for, and share one fleet of twenty hosts."""
+"""Benchmarks run when they are asked for, and share one lab of twenty hosts with five addresses each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ASKED = "WHYREFUSED_BENCH"
-HOSTS = 20
+HOSTS, ADDRESSES = 20, 5
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,5 +34,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lab() -> Iterator[Lab]:
     """Give twenty hosts on which everything is as the standard audit declares it."""
     with Lab(f"bench-{os.getpid()}") as made:
-        prepare(made, made.boot(*(f"h{number:02}" for number in range(1, HOSTS + 1))))
+        prepare(made, made.boot(*(f"h{number:02}" for number in range(1, HOSTS + 1)), addresses=ADDRESSES))
         yield made

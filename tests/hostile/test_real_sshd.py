@@ -117,6 +117,18 @@ def test_certificate_file(sshd: Sshd, known: Known, tmp_path: Path) -> None:
     assert say("x", sshd, key, known.settings) == b"x\n"
 
 
+def test_expired_certificate(sshd: Sshd, known: Known, tmp_path: Path) -> None:
+    """A login with a certificate that is over is refused, and the reason says that it is."""
+    key = keygen(tmp_path / "fresh")
+    sign = ("-s", sshd.folder / "ca", "-I", "t", "-n", getpass.getuser(), "-V", "20200101Z:20200102Z", f"{key}.pub")
+    subprocess.run(["ssh-keygen", "-q", *sign], check=True)
+    with pytest.raises(NotReached) as caught:
+        say("x", sshd, key, known.settings)
+    assert ("login-refused", True) == (caught.value.reason, "expired on 2020-01-02" in caught.value.message), (
+        caught.value.message
+    )
+
+
 def _listens(path: Path) -> bool:
     """The socket is there a moment before somebody listens to it."""
     with socket.socket(socket.AF_UNIX) as one:

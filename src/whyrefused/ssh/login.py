@@ -14,7 +14,7 @@ import paramiko
 
 from whyrefused.ssh import agent, known_hosts
 from whyrefused.ssh.keys import offers
-from whyrefused.ssh.packets import Packets
+from whyrefused.ssh.packets import Packets, last_words
 from whyrefused.ssh.records import SHORT, NotReached, shown
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _exchange(wire: Wire, transport: paramiko.Transport) -> paramiko.PKey:
 
 
 def _not_exchanged(wire: Wire, transport: paramiko.Transport, error: Exception) -> NotReached:
-    words = _packets(transport).disconnect
+    words = last_words(transport)
     if wire.fault:
         return wire.fault
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
@@ -263,7 +263,7 @@ def _still_there(
         raise wire.fault
     if isinstance(error, paramiko.AuthenticationException) and transport.is_active():
         return
-    words = _packets(transport).disconnect
+    words = last_words(transport)
     tried = "; ".join(offered)
     if len(offered) > 1 or words:
         raise NotReached(
