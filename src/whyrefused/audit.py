@@ -21,7 +21,8 @@ from whyrefused.evidence import Evidence
 from whyrefused.files import write
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
-from whyrefused.records import Reply, Run
+from whyrefused.private import private
+from whyrefused.records import NOTHING_PRIVATE, Reply, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from whyrefused.collect.visit import Options
     from whyrefused.diagnose import Failure
     from whyrefused.plan.items import Item
-    from whyrefused.records import Finding, Inventory, Outcome, Result
+    from whyrefused.records import Finding, Inventory, Outcome, Private, Result
     from whyrefused.script import Asked
 
 
@@ -62,6 +63,7 @@ class Verdicts:
     finished: str = ""  # when the last host had answered
     interrupted: str = ""  # by what the visit was
     problems: tuple[str, ...] = ()  # what could not be written
+    private: Private = NOTHING_PRIVATE
 
     @cached_property
     def finding(self) -> Mapping[str, Finding]:
@@ -180,6 +182,7 @@ class Audit:
             finished=visited.finished,
             interrupted=visited.interrupted,
             problems=visited.problems,
+            private=private(self.inventory, self.items, self.evidence),
         )
 
     def _visited(self, selected: Sequence[judge.Question], look: Callable[[Visited], Look]) -> Visited:
@@ -298,4 +301,5 @@ def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Seque
         groups=verdicts.groups,
         notes=verdicts.notes,
         foreign=tuple(foreign),
+        private=verdicts.private,
     )

@@ -100,6 +100,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="auto: where the first look leaves a path undetermined, dial it a dozen times more while both ends look",
     )
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
+    add("--shareable", metavar="FILE", help="write the page once more, for strangers: names, addresses, users replaced")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
     add(
         "--evidence",
@@ -115,6 +116,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "one by one; auto: host above 10,000 declared items",
     )
     parser.addini("whyrefused_items", "the same as --items, where that is not given", default="auto")
+    add("--no-inventory-cache", action="store_true", help="read the inventory anew, and keep nothing of it")
+    parser.addini("whyrefused_cache", "keep what was made of an inventory for the next run", type="bool", default=True)
     parser.addini("whyrefused_inventory", "inventory where --inventory is not given", type="args", default=[])
 
 

@@ -136,7 +136,7 @@ def take(state: State) -> None:
     """Take the files that this run will write, and whatever pytest writes of its own. Raises BadInput."""
     config, option = state.config, state.config.option
     html, findings = _targets(config)
-    files = (html, findings, option.save_evidence, getattr(option, "xmlpath", None))
+    files = (html, findings, option.shareable, option.save_evidence, getattr(option, "xmlpath", None))
     replayed = Path(option.evidence).absolute() if option.evidence else None
     state.claim = claim([Path(file) for file in files if file], now(), spare=replayed)
     state.unwritten += [f"the journal: {problem}" for problem in state.claim.problems]
@@ -391,12 +391,18 @@ def report(state: State, session: pytest.Session) -> None:
     html, findings = _targets(state.config)
     causes = {code: (cause.title, cause.text) for code, cause in registry().items()}
     if html:
-        css = "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
-        _write(state, html, reports.page(run, css, causes=causes))
+        _write(state, html, reports.page(run, _css(state), causes=causes))
+    if state.config.option.shareable:
+        _write(state, state.config.option.shareable, reports.page(reports.shareable(run), _css(state), causes=causes))
     if findings:
         _write(state, findings, reports.in_parts(run))
     _be_brief(state, run)
     set_status(state, session)
+
+
+def _css(state: State) -> str:
+    """Which style is added to ours? pytest-html's `--css`."""
+    return "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
 
 
 def report_nothing(state: State, session: pytest.Session) -> None:
