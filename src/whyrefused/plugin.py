@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "configured_in", "headroom",
           "forwards", "browses")  # fmt: skip
 STATE = pytest.StashKey["State"]()
+KEYWORDS = pytest.StashKey["Mapping[str, Any]"]()
 
 
 class State:
@@ -353,6 +354,8 @@ def pytest_runtest_makereport(
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         wiring.inert(report)
+        # pytest keeps all three reports of an item until its end.
+        report.keywords = item.stash.setdefault(KEYWORDS, report.keywords)
     if judged is not None and audit is not None:
         vars(report)["whyrefused"] = judged.outcome  # TestReport keeps extra attributes, through xdist too
         if report.failed and call.excinfo is not None:

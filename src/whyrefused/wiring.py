@@ -346,7 +346,8 @@ def opening(audit: Audit, *, bundled: bool) -> str:
 
 def inert(report: pytest.TestReport) -> None:
     """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
-    report.sections = [(name, terminal(text)) for name, text in report.sections]
+    if report.sections:
+        report.sections = [(name, terminal(text)) for name, text in report.sections]
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
         report.longrepr = (path, line, terminal(reason))
