@@ -7,13 +7,14 @@ import os
 import re
 import threading
 import traceback
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from whyrefused import junit, livelog, ssh
+from whyrefused import bundles, junit, livelog, ssh
 from whyrefused.audit import Audit, Settings, finished, nothing, now
 from whyrefused.claim import NAME, claim
 from whyrefused.collect.visit import Options
@@ -26,26 +27,27 @@ from whyrefused.redact import redact
 from whyrefused.status import exit_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from whyrefused.audit import Verdicts
-    from whyrefused.plan.items import Item
     from whyrefused.plugin import State
     from whyrefused.records import Finding, Outcome, Run
 
+Keywords = dict[str, Literal[1]]
 QUIET_FROM = 500  # failures; pytest's own section of them takes quadratic time
 LATEST = Path("reports") / "latest"
 
 
-def parameters(state: State, check: str) -> list[object]:
+def parameters(state: State, check: str) -> list[Any]:
     """Which items of this check does the inventory declare, as parameters with ids and marks?"""
     audit = _audit(state)
     if audit is None or state.config.option.collectonly:
         leave_the_page(state)  # that of the last run tells more than one of pytest-html's without items
     if audit is None:
         return []
+    marked = cache(lambda host: _marks(audit, check, host))
     return [
-        pytest.param(item, id=_ascii(item.label), marks=_marks(audit, item))
+        pytest.param(item, id=_ascii(item.label), marks=marked(item.host))
         for item in audit.items
         if item.check == check
     ]
@@ -55,10 +57,29 @@ def _ascii(label: str) -> str:
     return label.encode("ascii", "backslashreplace").decode().replace("::", "..")
 
 
-def _marks(audit: Audit, item: Item) -> list[pytest.MarkDecorator]:
-    groups = audit.inventory.hosts[item.host].groups
-    names = [item.check, *(["paths"] if item.check == "connects" else []), *(mark_of(group) for group in groups)]
-    return [getattr(pytest.mark, name) for name in names]
+def _marks(audit: Audit, check: str, host: str) -> list[pytest.MarkDecorator]:
+    groups = audit.inventory.hosts[host].groups
+    names = [check, *(["paths"] if check == "connects" else []), *(mark_of(group) for group in groups)]
+    return [_mark(name) for name in names]
+
+
+@cache
+def _mark(name: str) -> pytest.MarkDecorator:
+    return getattr(pytest.mark, name)  # type: ignore[no-any-return]
+
+
+def items(state: State, check: str, collector: pytest.Collector, test: object) -> list[pytest.Item] | None:
+    """Which items has this test of a check? None where pytest is to make them: one for each that is declared."""
+    found = parameters(state, check)
+    if not found or state.audit is None:
+        return []
+    if state.bundled is None:
+        state.bundled = bundles.wanted(state.config, len(state.audit.items))
+    # Where two hosts are called alike in ASCII, pytest gives one of them another name.
+    if state.bundled and bundles.plain(collector, test) and len({one.id for one in found}) == len(found):
+        return list(bundles.collected(collector, test, found))
+    state.parameters = {check: found}
+    return None
 
 
 def mark_of(group: str) -> str:
@@ -137,6 +158,7 @@ def _settings(config: pytest.Config) -> Settings:
         connect_timeout=get("connect_timeout"),
         replay=get("evidence"),
         save=get("save_evidence"),
+        shareable=bool(get("shareable")),
         second_look=get("second_look") == "auto",
         shared=worker.get("whyrefused"),
     )
@@ -197,7 +219,8 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     threading.Thread(target=_warm_up_report, daemon=True).start()
     try:
         _keep(state, audit)
-        audit.run(questions, pytest.skip.Exception)
+        alone = {item.nodeid for item in items if not isinstance(item, bundles.HostCheck)}
+        audit.run(questions, pytest.skip.Exception, hold=alone.__contains__)
         state.verdicts = audit.verdicts
     except BadInput as bad:
         state.audit = None  # nothing was asked, so there is nothing to report
@@ -227,25 +250,66 @@ def _keep(state: State, audit: Audit) -> None:
 
 def run_out(state: State, items: Sequence[pytest.Item]) -> None:
     """Tell what is known of the items that pytest will not come to: the run was told to end, and they are judged."""
-    results = state.verdicts.results if state.verdicts else {}
+    if state.verdicts is None:
+        return
     for item in items:
-        one = results.get(item.nodeid)
-        if one is None or item.nodeid in state.outcomes:
-            continue
-        said: object = None
-        if one.outcome == "skipped":
-            said = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {one.observed}")
-        elif one.outcome != "passed" and state.verdicts:
-            said = told(state.verdicts, item.nodeid)
-        log(item, one.outcome, said, whyrefused=one.outcome)
+        for name in _names(item):
+            if name in state.verdicts.results and name not in state.outcomes:
+                _tell(state.verdicts, item, name, dict.fromkeys(item.keywords, 1))
 
 
-def log(item: pytest.Item, outcome: Outcome, said: object, **ours: Outcome) -> None:
+def run_bundle(state: State, item: pytest.Item) -> bool | None:
+    """Tell of each of these items as pytest tells of its own, until the run is to stop (-x, --maxfail, a signal).
+
+    None where it is an item that pytest runs.
+    """
+    if not isinstance(item, bundles.HostCheck):
+        return None
+    session, hook = item.session, item.ihook
+    keywords: Keywords = dict.fromkeys(item.keywords, 1)
+    for name in _names(item):
+        if session.shouldfail or session.shouldstop:
+            break
+        location = (*item.location[:2], name.rpartition("::")[2])
+        hook.pytest_runtest_logstart(nodeid=name, location=location)
+        if state.verdicts and name in state.verdicts.results:
+            _tell(state.verdicts, item, name, keywords)
+        hook.pytest_runtest_logfinish(nodeid=name, location=location)
+    return True
+
+
+def many(items: Sequence[pytest.Item]) -> int:
+    """How many items does pytest tell of?"""
+    return sum(len(_names(item)) for item in items)
+
+
+def _names(item: pytest.Item) -> tuple[str, ...]:
+    """Under which ids is told of this one?"""
+    return tuple(one.id for one in item.questions) if isinstance(item, bundles.HostCheck) else (item.nodeid,)
+
+
+def _tell(verdicts: Verdicts, item: pytest.Item, name: str, keywords: Keywords) -> None:
+    one = verdicts.results[name]
+    said: object = None
+    if one.outcome == "skipped":
+        said = (str(item.path), (item.location[1] or 0) + 1, terminal(f"Skipped: {one.observed}"))
+    elif one.outcome != "passed":
+        said = told(verdicts, name)
+    _log(item, one.outcome, said, (name, keywords), whyrefused=one.outcome)
+
+
+def log(item: pytest.Item, outcome: Outcome, said: object) -> None:
     """Tell pytest's reports how an item ended that pytest did not bring to its end."""
+    _log(item, outcome, said, (item.nodeid, dict.fromkeys(item.keywords, 1)))
+
+
+def _log(item: pytest.Item, outcome: Outcome, said: object, known: tuple[str, Keywords], **ours: Outcome) -> None:
+    """The same of one of those that an item stands for: its id, and the item's keywords."""
+    name, keywords = known
     report = pytest.TestReport(
-        nodeid=item.nodeid,
-        location=item.location,
-        keywords=dict.fromkeys(item.keywords, 1),
+        nodeid=name,
+        location=(*item.location[:2], name.rpartition("::")[2]),
+        keywords=keywords,
         outcome="failed" if outcome == "error" else outcome,
         longrepr=said,  # type: ignore[arg-type] # what a report of pytest's own would hold
         when="setup" if outcome in {"error", "skipped"} else "call",
@@ -256,6 +320,8 @@ def log(item: pytest.Item, outcome: Outcome, said: object, **ours: Outcome) -> N
 
 def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
     for item in items:
+        if isinstance(item, bundles.HostCheck):
+            yield from item.questions
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         if isinstance(item, pytest.Function) and "declared" in parameters:
             look = getattr(item.module, "look", None)
@@ -271,16 +337,18 @@ def leave_the_page(state: State) -> None:
                 state.config.pluginmanager.unregister(plugin)
 
 
-def opening(audit: Audit) -> str:
+def opening(audit: Audit, *, bundled: bool) -> str:
     """Which inventory is it, and how much of it?"""
     hosts, items = len(audit.inventory.selected), len(audit.items)
     sources = terminal(", ".join(audit.inventory.sources))
-    return f"inventory: {sources} ({hosts} hosts, {items} items declared)"
+    words = "; run as one for each host and check: --items" if bundled else ""
+    return f"inventory: {sources} ({hosts} hosts, {items} items declared{words})"
 
 
 def inert(report: pytest.TestReport) -> None:
     """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
-    report.sections = [(name, terminal(text)) for name, text in report.sections]
+    if report.sections:
+        report.sections = [(name, terminal(text)) for name, text in report.sections]
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
         report.longrepr = (path, line, terminal(reason))
@@ -297,7 +365,7 @@ def told(verdicts: Verdicts, result: str) -> str:
     pytest repeats the first line in its short summary.
     """
     one = verdicts.results[result]
-    finding = next((finding for finding in verdicts.findings if finding.id == one.finding), None)
+    finding = verdicts.finding.get(one.finding or "")
     rows = [("could not look" if one.outcome == "error" else "saw", one.observed)]
     if finding:
         rows.insert(0, (finding.cause, _because(finding) or one.observed))
@@ -329,7 +397,7 @@ def report(state: State, session: pytest.Session) -> None:
     if state.config.option.shareable:
         _write(state, state.config.option.shareable, reports.page(reports.shareable(run), _css(state), causes=causes))
     if findings:
-        _write(state, findings, reports.to_json(run))
+        _write(state, findings, reports.in_parts(run))
     _be_brief(state, run)
     set_status(state, session)
 
@@ -365,7 +433,7 @@ def conclude(state: State, session: pytest.Session) -> None:
     set_status(state, session)
 
 
-def _write(state: State, path: str | Path, text: str) -> None:
+def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:
     try:
         write(path, text)
     except OSError as error:

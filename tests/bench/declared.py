@@ -1,4 +1,4 @@
-"""What is true of every host of the standard audit? Plain names, which every contestant reads, in its own environment."""
+"""What is true of every host of the standard audit? Plain names, for every contestant in its own environment."""
 
 from __future__ import annotations
 
