@@ -63,7 +63,11 @@ CORE = (
     ),
     _module("whyrefused.probes", "core", only=("read", "whole", "failed")),
     _module("whyrefused.evidence", "core", "judge", "self_evidence"),
-    _module("whyrefused.collect.saved", "saved", "journal", "whose::test_rebooted"),
+    _module(
+        "whyrefused.collect.saved",
+        *("saved", "stored", "journal", "whose::test_rebooted"),
+        without=("journal::test_cut_at_every_byte", "stored::test_members"),
+    ),
     _module("whyrefused.judge", "judge", "missing", "core"),
     _module("whyrefused.redact", "redact", without=("redact::test_linear_time",)),
     _module("whyrefused.escape", "report_escape", "core"),
