@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -128,8 +129,8 @@ def _after(found: re.Match[str]) -> str:
     return found[1] + STRUCK
 
 
-def _of_program(letter: re.Pattern[str]) -> Callable[[re.Match[str]], str]:
-    return lambda found: letter.sub(_after, found[0])
+def _of_program(letter: re.Pattern[str], found: re.Match[str]) -> str:
+    return letter.sub(_after, found[0])
 
 
 def _unless_a_sum(found: re.Match[str]) -> str:
@@ -151,7 +152,7 @@ STEPS: tuple[Step, ...] = (
     (("pass", "pwd", "secret", "token", "credential", "key"), NAMED, _after),
     (("pass", "secret", "token", "key"), OPTION, _after),
     *(
-        (signs, re.compile(rf"\b{names}\b[^\n]+", re.IGNORECASE), _of_program(re.compile(letter + VALUE)))
+        (signs, re.compile(rf"\b{names}\b[^\n]+", re.IGNORECASE), partial(_of_program, re.compile(letter + VALUE)))
         for signs, names, letter in PROGRAMS
     ),
     (("",), BODY, _unless_a_sum),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from scenarios.replay import questions_of
 from scenarios.replay import read as story
 
+from whyrefused import evidence as evidence_module
 from whyrefused import judge, script
 from whyrefused.escape import INVISIBLE, terminal, visible
 from whyrefused.evidence import Evidence, HostEvidence
@@ -234,6 +236,39 @@ def test_it_is_read_once() -> None:
     """Whoever asks again gets the very same value."""
     known = host(units=UNITS)
     assert known.get("units") is known.get("units")
+
+
+def test_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a limited amount of what was said what was read is held too; what was read first is forgotten first."""
+    texts = {"a": "x" * 6, "b": "x" * 4, "c": "x", "d": "x" * 99}
+    frames = {name: {"nft": Frame(text=text, status=0), "units": Missing("gone")} for name, text in texts.items()}
+    monkeypatch.setattr(evidence_module, "HELD", 10)
+    known = Evidence({name: Reply(host=name, frames=frames[name]) for name in texts})
+    assert [known[name].size for name in texts] == [6, 4, 1, 99]
+    assert known["none"].size == 0
+    a, b = known["a"], known["b"]
+    assert known["a"] is a
+    assert known["b"] is b
+    c = known["c"]
+    assert known["b"] is b
+    assert known["c"] is c
+    assert known["a"] is not a
+    large = known["d"]
+    assert known["d"] is large
+    assert known["c"] is not c
+    assert known["none"] is not known["none"]
+
+
+def test_who_has_an_address() -> None:
+    """Those that show it for others to reach, in their order; who does not say has none, and all are looked at once."""
+    other = IP + "3: eth1    inet 192.0.2.9/24 scope global eth1\n"
+    told = {"a": IP, "b": other + "4: eth2    inet 192.0.2.9/32 scope global eth2\n", "c": "nonsense"}
+    replies = {name: Reply(host=name, frames={"addresses": Frame(text=text, status=0)}) for name, text in told.items()}
+    known = Evidence(replies)
+    shown = {text: known.holders(ip_address(text)) for text in ("192.0.2.1", "192.0.2.9", "127.0.0.1", "192.0.2.2")}
+    assert shown == {"192.0.2.1": ("a", "b"), "192.0.2.9": ("b",), "127.0.0.1": (), "192.0.2.2": ()}
+    replies.clear()
+    assert known.holders(ip_address("192.0.2.1")) == ("a", "b")
 
 
 @pytest.mark.parametrize(

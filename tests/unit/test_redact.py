@@ -71,6 +71,13 @@ def test_known_otherwise_written(how: str, before: str, secret: str) -> None:
     assert written[2:-4] not in redact(f"{before}\n{written}", [secret])
 
 
+@pytest.mark.parametrize(("before", "start", "end"), [(0, 0, 10), (1, 2, 12), (2, 3, 13), (3, 4, 14)])
+def test_known_in_base64(before: int, start: int, end: int) -> None:
+    """Just those characters are struck out that nothing but the secret has a part in."""
+    coded = base64.b64encode(b"u" * before + b"hunter2!" + b"z" * 4).decode()
+    assert coded[:start] + STRUCK + coded[end:] == redact(coded, ["hunter2!"])
+
+
 def test_known_and_no_text() -> None:
     """A secret may hold bytes that are no text; a short one is not looked for in base64, where it stands by chance."""
     assert f"a{STRUCK}b {STRUCK}" == redact("ahunter\udcff2b hunter%FF2", ["hunter\udcff2"])
