@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused.collect.saved import JOURNAL, SCHEMA, dumps, joined, loads, read, text
+from whyrefused.collect.saved import JOURNAL, SCHEMA, dumps, entry, joined, loads, read, text
 from whyrefused.collect.visited import Visited
 from whyrefused.records import BadInput, Frame, Missing, Reply
 
@@ -44,6 +45,12 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, replies: list[Repl
     assert path.read_text() == dumps(kept.values())
 
 
+def test_a_host_without_a_name(tmp_path: Path) -> None:
+    """It is a host like others."""
+    (tmp_path / "evidence.json").write_text(of('{"": {"frames": {}, "unreached": null}}'))
+    assert [""] == list(loads(str(tmp_path / "evidence.json")))
+
+
 def test_order_does_not_matter() -> None:
     """Two runs that saw the same write the same."""
     hosts = [Reply(host=name, frames={}) for name in "ab"]
@@ -63,7 +70,7 @@ def of_frame(frame: str) -> str:
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "7", '"x"', "{}", '{"schema": 1}', f'{{"schema": "{SCHEMA}"}}', of("[]"), of('{"a": 1}'),
-     of('{"a": {"frames": {}}}'), of_frame("1"), of_frame('{"text": ""}'), of_frame('{"text": "", "status": "y"}'),
+     of('{"a": null}'), of('{"": null}'), of('{"a": {"frames": {}}}'), of_frame("1"), of_frame('{"text": ""}'), of_frame('{"text": "", "status": "y"}'),
      of_frame('{"text": "", "status": 1e999}'), of_frame('{"text": "", "status": null}'),
      of_frame('{"text": "", "status": false}'), of_frame('{"text": "", "status": 0.9}'),
      of_frame('{"text": "", "status": "0"}'), of_frame('{"text": null, "status": 0}'), of_frame('{"missing": null}'),
@@ -124,6 +131,9 @@ def test_all_of_a_visit_is_kept(tmp_path: Path) -> None:
     kept = json.loads(text(visit))
     del kept["hosts"]
     assert about == kept
+    replies = {name: Reply(host=name, frames={"y": Frame(text="t", status=0), "x": Missing("gone")}) for name in "ba"}
+    full = {**about, "hosts": {name: entry(reply) for name, reply in replies.items()}}
+    assert json.dumps(full, indent=1, sort_keys=True) + "\n" == text(replace(visit, replies=replies))
     (tmp_path / "evidence.json").write_text(text(visit))
     again = read(str(tmp_path / "evidence.json"))
     assert (again.told, again.started, again.finished, again.interrupted) == (
@@ -150,10 +160,19 @@ def test_what_a_journal_says(tmp_path: Path) -> None:
     assert JOURNAL == "whyrefused/journal/1"
     ended = journal(tmp_path / "journal", HEAD, FIRST, END)
     assert (ended.started, ended.finished, ended.interrupted, ended.notes) == ("then", "later", "", ("few",))
+    twice = journal(tmp_path / "journal", HEAD, END, {**END, "finished": "much later"}, {"of a later version": True})
+    assert twice.finished == "later"
     killed = journal(tmp_path / "journal", HEAD, FIRST)
     assert (killed.started, killed.finished, killed.interrupted, killed.notes) == (
         "then", "then", "the run was killed", ()
     )  # fmt: skip
+
+
+def test_a_journal_that_has_hardly_begun(tmp_path: Path) -> None:
+    """Its first line is not whole."""
+    (tmp_path / "journal").write_text(json.dumps(HEAD))
+    with pytest.raises(BadInput):
+        read(str(tmp_path / "journal"))
 
 
 def test_both_looks_at_a_host(tmp_path: Path) -> None:
