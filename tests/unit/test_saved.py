@@ -70,7 +70,8 @@ def of_frame(frame: str) -> str:
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "7", '"x"', "{}", '{"schema": 1}', f'{{"schema": "{SCHEMA}"}}', of("[]"), of('{"a": 1}'),
-     of('{"a": null}'), of('{"": null}'), of('{"a": {"frames": {}}}'), of_frame("1"), of_frame('{"text": ""}'), of_frame('{"text": "", "status": "y"}'),
+     of('{"a": null}'), of('{"": null}'),
+     of('{"a": {"frames": {}}}'), of_frame("1"), of_frame('{"text": ""}'), of_frame('{"text": "", "status": "y"}'),
      of_frame('{"text": "", "status": 1e999}'), of_frame('{"text": "", "status": null}'),
      of_frame('{"text": "", "status": false}'), of_frame('{"text": "", "status": 0.9}'),
      of_frame('{"text": "", "status": "0"}'), of_frame('{"text": null, "status": 0}'), of_frame('{"missing": null}'),
