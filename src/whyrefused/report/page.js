@@ -162,6 +162,10 @@ const linked = () => {
     if (of.outcome) state.set("outcome", of.outcome);
     cell.replaceChildren(make("a", {href: `#${state}`, textContent: cell.textContent}));
   }
+  for (const it of all(".kinds li")) {
+    const name = it.querySelector("span");
+    name.replaceWith(make("a", {href: `#cause=${it.dataset.cause}`, textContent: name.textContent}));
+  }
 };
 
 const begin = async () => {

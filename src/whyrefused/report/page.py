@@ -20,7 +20,7 @@ from whyrefused.report.overview import checks, overview, reasons
 from whyrefused.report.packed import LETTERS, WORST_FIRST, cut, packed, sorted_results
 from whyrefused.report.reach import matrix
 from whyrefused.report.totals import counted, outcomes, totals
-from whyrefused.report.view import Budget, blocks, cards, ordered
+from whyrefused.report.view import BRIEF, FULL, Budget, blocks, cards, ordered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,6 +72,8 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
         style=_markup(style),
         script=_markup(script),
         cards=found,
+        full=FULL,
+        brief=BRIEF,
         opened=len(found) if len(found) <= ALL_OPEN else 1,
         reasons=said,
         unsaid=unsaid,

@@ -22,8 +22,9 @@ UNDETERMINED = "undetermined"
 UNDETERMINED_TITLE = "Not determined"
 NAMED = 20
 """How many of the items that it explains a finding names."""
-FULL = 200
-"""So many findings, the widest, show the evidence of each cause that answered; findings.json has it of all."""
+FULL, BRIEF = 200, 2_000
+"""So many findings, the widest, are told with the reason of each cause that answered; so many with their evidence, fix
+and verification. What is beyond has a title, its reach and the first step; findings.json has all of it."""
 EVIDENCE = 6_000_000
 """How many characters of evidence all findings together show."""
 
@@ -66,6 +67,7 @@ class Card:
     """One finding as the page shows it."""
 
     anchor: str
+    told: str  # full, brief or short
     finding: Finding
     title: str  # its cause in words
     manual: str
@@ -96,20 +98,25 @@ def cards(run: Run, results: Iterable[Result], causes: Causes) -> list[Card]:
     wanted = {id_ for finding in run.findings for id_ in finding.explains}
     places: dict[str, tuple[int, Result]] = {it.id: (at, it) for at, it in enumerate(results) if it.id in wanted}
     ordered = sorted(run.findings, key=lambda it: (it.cause == UNDETERMINED, -len(it.explains), it.id))
-    budget, nothing = Budget(EVIDENCE), Budget(0)
-    return [_card(it, places, causes, budget, budget if at < FULL else nothing) for at, it in enumerate(ordered)]
+    budget = Budget(EVIDENCE)
+    return [
+        _card(it, places, causes, budget, "full" if at < FULL else "brief" if at < BRIEF else "short")
+        for at, it in enumerate(ordered)
+    ]
 
 
 def _card(
-    finding: Finding, places: Mapping[str, tuple[int, Result]], causes: Causes, budget: Budget, for_answers: Budget
+    finding: Finding, places: Mapping[str, tuple[int, Result]], causes: Causes, budget: Budget, told: str
 ) -> Card:
     explained = [it for _, it in sorted((places[it] for it in finding.explains if it in places), key=lambda it: it[0])]
     names = [f"{it.host} · {it.check} · {it.subject}" for it in explained[:NAMED]]
     names += sorted(it for it in finding.explains if it not in places)[: NAMED - len(names)]
-    evidence, more = blocks(finding.evidence, budget)
+    none = Budget(0)
+    evidence, more = blocks(finding.evidence, none if told == "short" else budget)
     reach = len({it.host for it in explained})
     return Card(
         anchor=slug("finding", finding.id),
+        told=told,
         finding=finding,
         title=_called(finding.cause, causes),
         manual=_manual(finding.cause, causes),
@@ -118,7 +125,10 @@ def _card(
         unnamed=len(finding.explains) - len(names),
         evidence=evidence,
         more=more,
-        answers=tuple(_answer(it, finding.differential.get(it, NOT_ASKED), causes, for_answers) for it in cause_ids()),
+        answers=tuple(
+            _answer(it, finding.differential.get(it, NOT_ASKED), causes, budget if told == "full" else none)
+            for it in cause_ids()
+        ),
     )
 
 
