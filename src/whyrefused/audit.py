@@ -45,6 +45,7 @@ class Settings:
     connect_timeout: float = 4.0
     replay: str | None = None  # judge this saved evidence, connect to nobody
     save: str | None = None  # keep what the hosts said in this file
+    shareable: bool = False  # is a page for strangers wanted?
     second_look: bool = True  # whether both ends of an undetermined path are looked at again
     shared: str | None = None  # folder in which several processes of one run share what the hosts said
 
@@ -182,7 +183,7 @@ class Audit:
             finished=visited.finished,
             interrupted=visited.interrupted,
             problems=visited.problems,
-            private=private(self.inventory, self.items, self.evidence),
+            private=private(self.inventory, self.items, self.evidence) if self.settings.shareable else NOTHING_PRIVATE,
         )
 
     def _visited(self, selected: Sequence[judge.Question], look: Callable[[Visited], Look]) -> Visited:

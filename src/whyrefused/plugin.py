@@ -22,7 +22,7 @@ from whyrefused.collect.stop import Stop
 from whyrefused.signals import Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
     from concurrent.futures import Future
 
     from whyrefused.audit import Audit, Verdicts

@@ -158,6 +158,7 @@ def _settings(config: pytest.Config) -> Settings:
         connect_timeout=get("connect_timeout"),
         replay=get("evidence"),
         save=get("save_evidence"),
+        shareable=bool(get("shareable")),
         second_look=get("second_look") == "auto",
         shared=worker.get("whyrefused"),
     )

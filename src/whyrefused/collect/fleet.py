@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.collect import limits, memory, visited
 from whyrefused.collect.crew import Crew
+from whyrefused.collect.gate import Gate
 from whyrefused.collect.stop import GRACE as STOPPING
 from whyrefused.collect.stop import Stop
 from whyrefused.collect.visit import visit
@@ -44,13 +45,14 @@ def collect(
     stop = stop or Stop()
     done: queue.SimpleQueue[Answer] = queue.SimpleQueue()
     forks, notes = limits.affordable(min(options.forks, len(asked)))
-    crew = Crew(asked, forks, stop)
+    crew = Crew(asked, forks, stop, Gate(inventory, asked))
 
     def work() -> None:
         while (turn := crew.next()) is not None:
             name, alone = turn
             reply, said = visit(inventory.hosts[name], asked[name], options)
             if alone or not reply.starved:
+                crew.leave(name)
                 done.put((reply, said))
             elif crew.again(name):
                 return
@@ -75,7 +77,10 @@ def _gather(  # noqa: PLR0913, PLR0917 - all that a visit consists of
     since = 0.0
     while len(answers) < len(asked):
         batch = [one for one in _arrived(done) if one[0].host not in answers]
-        batch = batch or [(reply, ()) for reply in _overdue(asked, crew.begun, answers, options)]
+        if not batch:
+            batch = [(reply, ()) for reply in _overdue(asked, crew.begun, answers, options)]
+            for reply, _ in batch:
+                crew.leave(reply.host)
         answers |= {one[0].host: one for one in keep(batch)}
         progress.show(len(answers))
         if stop.by:
