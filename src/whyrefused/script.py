@@ -48,11 +48,13 @@ printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$T" "$1" "${#o}" "$o" "$T" "$1"
 """.replace("NICE", str(NICE))
 
 # What answers at once is asked in one shell, which has one deadline and one bound of memory for all. What it owes, as
-# one of them took too long, printed too much or ended the shell, is asked by itself, with limits of its own.
+# one of them took too long, printed too much or ended the shell, is asked by itself, with limits of its own; its last
+# frame too, which may be half of one.
 FIRST = r"""
 once() { token=$T; export token; $E timeout SECONDS sh -c "$Q"; }
 whole() { case $q in *"
 ALL $T") ;; *) return 1 ;; esac; }
+cut() { q=${q%"BEGIN $T "*}; }
 owed() { case "$q
 " in *"
 END $T $1
@@ -61,12 +63,12 @@ END $T $1
 
 # Who asks for nothing slow is done before it could be told that its reader has gone.
 SLOW = r"""
-first() { q=$(once); printf '%s\n' "$q"; whole || left; }
+first() { q=$(once); whole || cut; printf '%s\n' "$q"; whole || left; }
 watch 2>/dev/null & w=$!; r=$(all 2>/dev/null); kill $w; wait $w
 """
 QUICK = r"""
 q=$(once 2>/dev/null); r=$q
-whole || { echo; watch 2>/dev/null & w=$!; r="$q
+whole || { cut; echo; watch 2>/dev/null & w=$!; r="$q
 $(left 2>/dev/null)"; kill $w; wait $w; }
 """
 
@@ -191,27 +193,24 @@ def _call(name: str, probe: Probe, asked: Asked | None) -> str:
 def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Frame | Missing]:
     """What did each probe print? Complete frames only; all else that was asked is `Missing`, saying why.
 
-    What stands outside of the frames, as a login script may print it, is passed over. So is the beginning of a frame
-    that was cut on the host, where it was asked for again.
+    What stands outside of the frames, as a login script may print it, is passed over.
     """
     frames: dict[str, Frame | Missing] = {}
-    cut: dict[str, Missing] = {}
     head = re.compile(rb"^BEGIN " + re.escape(token.encode()) + rb" ([a-z_]{1,40}) (\d{1,9})\n", re.MULTILINE)
     at = 0
     while found := head.search(reply, at):
-        name, start = found[1].decode(), found.end()
-        end = start + int(found[2])
-        if not reply.startswith(f"\nEND {token} {name}\n".encode(), end):
-            cut[name] = Missing(f"{name}: the answer was cut off")
-            at = start
-            continue
-        at = end
-        frames[name] = Missing(f"{name}: answered twice") if name in frames else _frame(name, reply[start:end], token)
+        name, length = found[1].decode(), int(found[2])
+        body = reply[found.end() : found.end() + length]
+        tail = f"\nEND {token} {name}\n".encode()
+        at = found.end() + length
+        if len(body) < length or not reply.startswith(tail, at):
+            frames.setdefault(name, Missing(f"{name}: the answer was cut off"))
+            break
+        frames[name] = Missing(f"{name}: answered twice") if name in frames else _frame(name, body, token)
     whole = re.search(rb"^DONE " + re.escape(token.encode()) + rb" (\d+)$", reply[at:], re.MULTILINE)
     for name in asked:
         if name not in frames:
-            lost = Missing(f"{name}: {'not answered' if whole else 'the answer was cut off'}")
-            frames[name] = cut.get(name, lost)
+            frames[name] = Missing(f"{name}: {'not answered' if whole else 'the answer was cut off'}")
     return {name: frames[name] for name in asked}
 
 
