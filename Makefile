@@ -56,6 +56,8 @@ lock: $(STAMP) ## choose new versions of everything that is installed
 	  --extra ansible --extra dev --upgrade --output-file $(LOCK) pyproject.toml
 	echo atheris | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --upgrade --output-file tests/fuzz/requirements.lock -
+	printf '%s\n' ansible-core paramiko pyinfra pytest-testinfra | $(BIN)/uv pip compile --quiet --universal \
+	  --generate-hashes --no-emit-index-url --no-header --upgrade --output-file tests/bench/requirements.lock -
 
 $(STAMP): $(LOCK) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("whyrefused needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

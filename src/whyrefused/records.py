@@ -248,6 +248,17 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Private:
+    """Names that a report for strangers does not tell, as the inventory and the hosts have them."""
+
+    hosts: frozenset[str] = frozenset()  # inventory names, addresses, the hosts' own names, declared destinations
+    users: frozenset[str] = frozenset()  # who logs in, or is become
+
+
+NOTHING_PRIVATE = Private()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One whole run, as the reports show it."""
 
@@ -261,3 +272,4 @@ class Run:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # group -> hosts of this run
     notes: tuple[str, ...] = ()  # what the reader must know: host key checking off, interrupted by …
     foreign: tuple[tuple[str, str, str], ...] = ()  # other tests of the same run: (id, outcome, text)
+    private: Private = NOTHING_PRIVATE

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    Step = tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]]
 
 STRUCK = "***"
 PASSES = 8
@@ -76,18 +78,31 @@ TOKEN = re.compile(
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
     """What may be kept of this text? Credentials are struck out: of URLs, named ones, keys, and the `known` values."""
-    for secret in sorted({form for one in known for form in _forms(one)}, key=lambda form: (-len(form), form)):
-        text = text.replace(secret, STRUCK)
+    return redacted((text,), known)[0]
+
+
+def redacted(texts: Sequence[str], known: Iterable[str] = ()) -> list[str]:
+    """What may be kept of these texts? As of each alone, sooner: what all have together is looked for once."""
+    forms = sorted({form for one in known for form in _forms(one)}, key=lambda form: (-len(form), form))
+    lowered = "\n".join(texts).lower()
+    # What is struck out leaves nothing that was not there before, so no step is missed that comes to be worth a look.
+    steps = [step for step in STEPS if any(sign in lowered for sign in step[0])]
+    return [_redacted(text, forms, steps) for text in texts]
+
+
+def _redacted(text: str, forms: Iterable[str], steps: Sequence[Step]) -> str:
+    for form in forms:
+        text = text.replace(form, STRUCK)
     for _ in range(PASSES):
-        before, text = text, _struck(text)
+        before, text = text, _struck(text, steps)
         if text == before:
             break
     return text
 
 
-def _struck(text: str) -> str:
+def _struck(text: str, steps: Iterable[Step]) -> str:
     lowered = text.lower()
-    for signs, pattern, kept in STEPS:
+    for signs, pattern, kept in steps:
         if any(sign in lowered for sign in signs):
             text = pattern.sub(kept, text)
     return text
@@ -132,7 +147,7 @@ def _without_user(found: re.Match[str]) -> str:
     return f"{STRUCK}@{host}" if at else host
 
 
-STEPS: tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+STEPS: tuple[Step, ...] = (
     (("private key",), KEY, lambda _: STRUCK),
     (("://",), URL, _without_user),
     (("_proxy",), PROXY, lambda found: f"{found[1]}{STRUCK}@"),

@@ -190,15 +190,18 @@ def _call(name: str, probe: Probe, asked: Asked | None) -> str:
     return f"ask {name} {probe.SECONDS} {probe.BYTES}{own}"
 
 
+FIELDS = re.compile(rb"([a-z_]{1,40}) (\d{1,9})\n")
+"""What follows the token in the head of a frame."""
+
+
 def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Frame | Missing]:
     """What did each probe print? Complete frames only; all else that was asked is `Missing`, saying why.
 
     What stands outside of the frames, as a login script may print it, is passed over.
     """
     frames: dict[str, Frame | Missing] = {}
-    head = re.compile(rb"^BEGIN " + re.escape(token.encode()) + rb" ([a-z_]{1,40}) (\d{1,9})\n", re.MULTILINE)
     at = 0
-    while found := head.search(reply, at):
+    while found := _head(reply, token, at):
         name, length = found[1].decode(), int(found[2])
         body = reply[found.end() : found.end() + length]
         tail = f"\nEND {token} {name}\n".encode()
@@ -207,11 +210,29 @@ def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Fra
             frames.setdefault(name, Missing(f"{name}: the answer was cut off"))
             break
         frames[name] = Missing(f"{name}: answered twice") if name in frames else _frame(name, body, token)
-    whole = re.search(rb"^DONE " + re.escape(token.encode()) + rb" (\d+)$", reply[at:], re.MULTILINE)
+    whole = _whole(reply, token, at)
     for name in asked:
         if name not in frames:
             frames[name] = Missing(f"{name}: {'not answered' if whole else 'the answer was cut off'}")
     return {name: frames[name] for name in asked}
+
+
+def _head(reply: bytes, token: str, at: int) -> re.Match[bytes] | None:
+    """Where does the next frame begin? At the beginning of a line; what its head says."""
+    begin = f"BEGIN {token} ".encode()
+    while (start := reply.find(begin, at)) >= 0:
+        found = FIELDS.match(reply, start + len(begin))
+        if found and (start == 0 or reply[start - 1 : start] == b"\n"):
+            return found
+        at = start + len(begin)
+    return None
+
+
+def _whole(reply: bytes, token: str, at: int) -> bool:
+    """Is the last line there?"""
+    done = f"DONE {token} ".encode()
+    lines = (line for line in reply[at:].split(b"\n") if line.startswith(done))
+    return any(re.fullmatch(rb"\d+", line.removeprefix(done)) for line in lines)
 
 
 def _frame(name: str, body: bytes, token: str) -> Frame | Missing:

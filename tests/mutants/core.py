@@ -43,13 +43,18 @@ PURE = ("cut_at_every_byte", "noise", "hole", "any_reply", "missing")
 
 CORE = (
     _module("whyrefused.records", "missing", "judge", "core", only=("CouldNotLook", "Missing", "Secret")),
-    _module("whyrefused.script", "core", *(f"script::test_{one}" for one in PURE), only=("split", "_frame")),
+    _module(
+        "whyrefused.script",
+        "core",
+        *(f"script::test_{one}" for one in PURE),
+        only=("split", "_head", "_whole", "_frame"),
+    ),
     _module("whyrefused.probes", "core", only=("read", "whole", "failed")),
     _module("whyrefused.evidence", "core", "judge", "self_evidence"),
     _module("whyrefused.collect.saved", "saved"),
     _module("whyrefused.judge", "judge", "missing", "core"),
     _module("whyrefused.redact", "redact"),
-    _module("whyrefused.report.escape", "report_escape", "core"),
+    _module("whyrefused.escape", "report_escape", "core"),
     _module("whyrefused.report.totals", "report_totals", "core"),
     _module("whyrefused.status", "status"),
 )

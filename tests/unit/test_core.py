@@ -10,11 +10,11 @@ from scenarios.replay import questions_of
 from scenarios.replay import read as story
 
 from whyrefused import judge, script
+from whyrefused.escape import INVISIBLE, terminal, visible
 from whyrefused.evidence import Evidence, HostEvidence
 from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.probes import DIGITS, Unreadable, failed, read, registry, whole
 from whyrefused.records import CouldNotLook, Frame, Line, Missing, Reply, Result, Run, Secret, Seen
-from whyrefused.report.escape import INVISIBLE, terminal, visible
 from whyrefused.report.totals import counted, outcomes, summary, totals
 
 if TYPE_CHECKING:
