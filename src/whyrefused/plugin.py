@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "configured_in", "headroom",
           "forwards", "browses")  # fmt: skip
 STATE = pytest.StashKey["State"]()
-KEYWORDS = pytest.StashKey["Mapping[str, Any]"]()
+KEYWORDS = pytest.StashKey[Any]()
 
 
 class State:
@@ -46,6 +46,7 @@ class State:
         self.problem: str | None = None  # what is wrong with the inventory or the command line
         self.broken: str | None = None  # the traceback of a fault of our own
         self.verdicts: Verdicts | None = None
+        self.running = ""  # the id of the item that runs now
         self.outcomes: dict[str, Outcome] = {}
         self.foreign: dict[str, tuple[str, str, str]] = {}
         self.run: Run | None = None
@@ -306,6 +307,7 @@ def pytest_runtest_protocol_of_bundle(item: pytest.Item) -> bool | None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A signal tears tests of others, which may take for ever; ours end by themselves, and are told of whole."""
     state = item.config.stash[STATE]
+    state.running = item.nodeid
     signals = state.signals
     signals.tearing = "declared" not in getattr(item, "fixturenames", ())
     try:
@@ -329,10 +331,11 @@ def evidence(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - whyrefuse
 
 
 @pytest.fixture
-def seen(request: pytest.FixtureRequest, declared: object) -> Seen:  # noqa: ARG001 - the item it belongs to
+def seen(pytestconfig: pytest.Config, declared: object) -> Seen:  # noqa: ARG001 - the item it belongs to
     """What the check looks at. What could not be looked at ends the item as an error; here, so that it is one."""
-    audit = request.config.stash[STATE].audit
-    judged = audit.judged(request.node.nodeid) if audit else None
+    # pytest's own `request` would cost as much as all else of an item's set-up.
+    state = pytestconfig.stash[STATE]
+    judged = state.audit.judged(state.running) if state.audit else None
     if judged is None:
         pytest.skip("not visited")
     if judged.miss is not None:
