@@ -71,6 +71,15 @@ class Missing:
     __enter__ = __next__ = __await__ = __aiter__ = _refuse
 
 
+class Unneeded(Missing):
+    """Evidence that was not looked for: it only explains, and the host's first facts show nothing that needs it.
+
+    It is missing like any other, so nothing passes by it. Who meets it has found something that those facts did not.
+    """
+
+    __slots__ = ()
+
+
 class Secret:
     """A value that no report, log or error may show: printing it prints stars."""
 
