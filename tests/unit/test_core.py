@@ -134,33 +134,47 @@ def test_whether_it_was_asked_or_cut() -> None:
 
 
 def test_one_script() -> None:
-    """Quick questions stand in their order, each slow one runs beside all that follow, and each is asked once."""
-    asked: dict[str, tuple[str, ...]] = {"units": ("a",), "nft": (), "names": ("x",), "dials": ("1", "192.0.2.1 1")}
-    calls = {
-        name: f"ask {name} {it.SECONDS} {it.BYTES} {shlex.quote(it.fragment(asked[name]))}"
-        for name, it in registry().items()
-        if name in asked
-    }
-    body = (
-        f"all() {{\n{calls['names']} | {{\n{calls['dials']} | {{\n{calls['nft']}\n{calls['units']}\n"
-        "cat\n}\ncat\n}\n}\n"
+    """What answers at once is asked in one shell; each slow question runs beside all that follow."""
+    asked: dict[str, tuple[str, ...]] = {
+        "units": ("a",), "nft": (), "names": ("x",), "dials": ("1", "192.0.2.1 1"), "configured": ("/x#y",),
+    }  # fmt: skip
+    calls = {name: f"ask {name} {it.SECONDS} {it.BYTES}" for name, it in registry().items() if name in asked}
+    one, two = (
+        f"{calls[name]} {shlex.quote(registry()[name].fragment(asked[name]))}" for name in ("dials", "configured")
     )
     text = script.script(asked, TOKEN)
-    assert body in text
-    assert text.endswith('DONE %s %s\\n\' "$r" "$T" 4\n')
-    assert text.startswith(f"S=''; A=; M=; T={TOKEN}\n")
-    assert "all() {\n:\n}\n" in script.script({}, TOKEN)
+    assert f"all() {{\n{{ {one}; }} | {{\n{{ {two}; }} | {{\nfirst\ncat\n}}\ncat\n}}\n}}\n" in text
+    rest = f"! owed nft || {calls['nft']}\n! owed units || {calls['units']}\n"
+    assert f"left() {{\n{{ ! owed names || {calls['names']}; }} | {{\n{rest}cat\n}}\n}}\n" in text
+    assert f"frame nft {registry()['nft'].BYTES}\nframe units {registry()['units'].BYTES}\n" in text
+    assert text.endswith('DONE %s %s\\n\' "$r" "$T" 5\n')
+    assert text.startswith(f"S=''; A=; M=; T={TOKEN}; Q='p_nft() {{")
+
+
+def test_a_script_of_little_and_of_much() -> None:
+    """Who asks for nothing slow waits for nothing; what is too long for one shell is asked question by question."""
+    nothing = script.script({}, TOKEN)
+    assert "left() {\n:\n}" in nothing
+    assert "; Q=''\n" in nothing
+    assert "all() {" not in nothing
+    much = {"nft": (), "units": tuple(f"unit-{number:090}" for number in range(1000))}
+    text = script.script(much, TOKEN)
+    assert "; Q=''\n" in text
+    for name, arguments in much.items():
+        probe = registry()[name]
+        own = shlex.quote(probe.fragment(arguments))
+        assert f"! owed {name} || ask {name} {probe.SECONDS} {probe.BYTES} {own}\n" in text
 
 
 def test_whose_rights() -> None:
     """Where another user's rights are taken, whatever his name, sudo is asked for just the commands that are listed."""
     text = script.script({"nft": ()}, TOKEN, become="db admin")
     sudo = shlex.quote("sudo -n -u 'db admin' --")
-    assert text.startswith(f"S={sudo}; A=; M=; T={TOKEN}\n")
+    assert text.startswith(f"S={sudo}; A=; M=; T={TOKEN}; Q=")
     assert "U='db admin'; R=$S\npermitted() {" in text
     listed = {run.command for it in registry().values() for run in it.RUNS if run.rights == "listed"}
     assert listed
-    assert listed == set(re.findall(r'\*"/([^"]*),"\*[|)]', text.partition(" M=list;")[0]))
+    assert listed == set(re.findall(r'\*"/([^"]*),"\*[|)]', text.partition("permitted()")[2].partition(" M=list;")[0]))
 
 
 # Completeness: an answer and its exit status.
