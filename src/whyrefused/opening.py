@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whyrefused import garbage
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Named:
     limit: tuple[str, ...] = ()
     vault: tuple[str, ...] = ()
     connection: str | None = None  # of hosts that have none of their own (testinfra's --connection)
+    cached: bool = False  # whether the outcome of the last run may stand for this one's, if nothing has changed
 
 
 def named(config: pytest.Config) -> Named:
@@ -44,6 +46,7 @@ def named(config: pytest.Config) -> Named:
         limit=tuple(get("limit") or ()),
         vault=(*get("vault_id"), *get("vault_password_file")),
         connection=get("connection", default=None),
+        cached=config.getini("whyrefused_cache") and not get("no_inventory_cache"),
     )
 
 
@@ -58,11 +61,12 @@ def _of_environment() -> list[str]:
 
 def read(wanted: Named) -> Inventory:
     """What does it declare? Raises `BadInput`."""
-    from whyrefused.inventory import load  # noqa: PLC0415 - in the thread that waits for it
+    from whyrefused.inventory import cache, load  # noqa: PLC0415 - in the thread that waits for it
 
     # What the command line says stands before a variable of Ansible.
     environ = {**os.environ, **({"ANSIBLE_TRANSPORT": wanted.connection} if wanted.connection else {})}
-    return load(wanted.sources, limit=wanted.limit, vault=wanted.vault, environ=environ)
+    kept = cache.folder(environ) if wanted.cached else None
+    return load(wanted.sources, limit=wanted.limit, vault=wanted.vault, environ=environ, cache=kept)
 
 
 def abandon() -> None:
@@ -74,6 +78,7 @@ def abandon() -> None:
 
 def begin(config: pytest.Config) -> Future[Inventory]:
     """Read it beside whatever else there is to do; what is wrong with it is told when the result is asked for."""
+    garbage.seldom()
     reading: Future[Inventory] = Future()
 
     def work() -> None:

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 from hostile import servers
 from hostile.support import LIMITS, Known, connection
+from paramiko.common import MSG_DISCONNECT
 
 from whyrefused.records import Secret
-from whyrefused.ssh import Limits, NotReached, Output, visit
+from whyrefused.ssh import Limits, NotReached, Output, session, visit
+from whyrefused.ssh.packets import Packets
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from paramiko import Channel, Message
 
 SCRIPT = b"true\n"
 SHORT = {"login": 3.0, "session": 2.0, "command": 2.0, "silence": 1.0, "linger": 0.5}
@@ -112,6 +116,29 @@ def failure(known: Known, server: servers.Server, key: Path | None, **more: obje
 def test_every_fault_is_expected() -> None:
     """No behaviour of the servers is left out of the table."""
     assert {*servers.RAW, *servers.SPOKEN, *servers.ACTS} == {*EXPECTED, *WHOLE}
+
+
+def test_last_words_are_heard_though_writing_failed_first(
+    known: Known, user_key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the command is still being sent, the server says why it hangs up and does: the reason is what it said."""
+    note, feed = Packets._note, session._feed  # noqa: SLF001 - no other way to be late in both threads
+
+    def heard_late(self: Packets, kind: int, message: Message) -> None:
+        if kind == MSG_DISCONNECT:
+            time.sleep(0.5)
+        note(self, kind, message)
+
+    def fed_late(channel: Channel, rest: memoryview) -> memoryview:
+        time.sleep(0.2)
+        return feed(channel, rest)
+
+    monkeypatch.setattr(Packets, "_note", heard_late)
+    monkeypatch.setattr(session, "_feed", fed_late)
+    with servers.Server("disconnect") as server:
+        trust(known, server)
+        problem = failure(known, server, user_key)
+    assert ("cut-off", True) == (problem.reason, "the server said 'maintenance" in problem.message), problem.message
 
 
 @pytest.mark.parametrize("fault", TIMED)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import hmac
 import os
 import re
 import shutil
 import socket
 import subprocess
+from base64 import b64encode
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,46 @@ def test_no_terminal_no_agent_no_environment(sshd: Sshd, known: Known, user_key:
     finally:
         del os.environ["LC_WHYREFUSED"]
     assert output.stdout == b"\n"
+
+
+def hashed(line: str) -> str:
+    """The line with its name hashed, as HashKnownHosts has it."""
+    name, rest = line.split(" ", 1)
+    salt = os.urandom(20)
+    return f"|1|{b64encode(salt).decode()}|{b64encode(hmac.digest(salt, name.encode(), 'sha1')).decode()} {rest}"
+
+
+@pytest.mark.parametrize(("known_kind", "connections"), [("ed25519", 1), ("rsa", 2)])
+def test_the_known_type_among_many_hashed_lines(
+    tmp_path: Path, known: Known, user_key: Path, known_kind: str, connections: int
+) -> None:
+    """Of a server with keys of two types the known one is asked for: at once, or after the more frequent one."""
+    keygen(tmp_path / "second", kind="rsa")
+    with start_sshd(tmp_path, user_key, f"HostKey {tmp_path}/second") as sshd:
+        public = {"ed25519": "host.pub", "rsa": "second.pub"}[known_kind]
+        line = f"[127.0.0.1]:{sshd.port} {(tmp_path / public).read_text()}"
+        others = [hashed(f"h{number} {sshd.line.split(' ', 1)[1]}") for number in range(600)]
+        rest = hashed(f"other ssh-rsa {(tmp_path / 'second.pub').read_text().split()[1]}\n")
+        known.known_hosts.write_text("".join([*others, rest, hashed(line)]))
+        for _ in range(2):
+            assert say("x", sshd, user_key, known.settings) == b"x\n"
+        assert len(re.findall("Connection from", sshd.log)) == connections + 1
+        assert len(re.findall("Accepted publickey", sshd.log)) == 2
+
+
+def test_a_changed_key_among_many_hashed_lines(tmp_path: Path, known: Known, user_key: Path) -> None:
+    """One that is known by another type alone, and shows neither, is refused; after one more look, and no more."""
+    with start_sshd(tmp_path, user_key) as sshd:
+        keygen(tmp_path / "other", kind="rsa")
+        line = f"[127.0.0.1]:{sshd.port} {(tmp_path / 'other.pub').read_text()}"
+        others = [hashed(f"h{number} {sshd.line.split(' ', 1)[1]}") for number in range(600)]
+        known.known_hosts.write_text("".join([*others, hashed(line)]))
+        with pytest.raises(NotReached) as caught:
+            say("x", sshd, user_key, known.settings)
+        assert caught.value.reason == "host-key-changed"
+        assert "Tried" not in caught.value.message
+        assert len(re.findall("Connection from", sshd.log)) == 2
+        assert "Accepted" not in sshd.log
 
 
 def test_streams_status_and_size(sshd: Sshd, known: Known, user_key: Path) -> None:
@@ -115,6 +157,18 @@ def test_certificate_file(sshd: Sshd, known: Known, tmp_path: Path) -> None:
     elsewhere = (tmp_path / "fresh-cert.pub").rename(tmp_path / "elsewhere.pub")
     known.add(f"CertificateFile {elsewhere}\n")
     assert say("x", sshd, key, known.settings) == b"x\n"
+
+
+def test_expired_certificate(sshd: Sshd, known: Known, tmp_path: Path) -> None:
+    """A login with a certificate that is over is refused, and the reason says that it is."""
+    key = keygen(tmp_path / "fresh")
+    sign = ("-s", sshd.folder / "ca", "-I", "t", "-n", getpass.getuser(), "-V", "20200101Z:20200102Z", f"{key}.pub")
+    subprocess.run(["ssh-keygen", "-q", *sign], check=True)
+    with pytest.raises(NotReached) as caught:
+        say("x", sshd, key, known.settings)
+    assert ("login-refused", True) == (caught.value.reason, "expired on 2020-01-02" in caught.value.message), (
+        caught.value.message
+    )
 
 
 def _listens(path: Path) -> bool:

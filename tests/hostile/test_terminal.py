@@ -182,8 +182,14 @@ def test_hostile_inventory(tmp_path: Path, text: str) -> None:
 
 
 OWN = r"""
+import logging
 import pytest
 SAID = "\x1b]0;owned\x07 \x1b[2J \u202e \x9b31m"
+def test_logged():
+    try:
+        raise ValueError(SAID)
+    except ValueError:
+        logging.getLogger("own").exception("logged %s", SAID)
 def test_own(host_says=SAID):
     print(SAID)
     assert False, SAID
@@ -211,4 +217,5 @@ def test_tests_of_others(tmp_path: Path) -> None:
     )
     assert status == 1
     assert "\\x1b]0;owned" in said
+    assert ("logged \\x1b]0;owned" in said, "ValueError: \\x1b]0;owned" in said) == (True, True)
     assert [] == acting(said)

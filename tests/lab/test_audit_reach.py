@@ -138,3 +138,25 @@ def test_wrong_login_key(strangers: tuple[Audited, dict[str, list[str]]]) -> Non
     (reason,) = reasons(run, "app1")
     assert ("login-refused" in reason, "root" in reason) == (True, True)
     assert [] == [line for line in logs["app1"] if "Accepted" in line]
+
+
+@pytest.mark.parametrize(
+    ("shell", "reason", "outcomes"),
+    [
+        ("/usr/sbin/nologin", "no-command: web1: logged in, but the account runs no commands", {"error"}),
+        ("/bin/false", "not-our-output: web1: our script's answer did not come. The command ended with exit status 1",
+         {"error"}),
+        ("/bin/rbash", "", {"passed"}),
+    ],
+)  # fmt: skip
+def test_a_login_shell_that_is_none(hosts: Fleet, shell: str, reason: str, outcomes: set[str]) -> None:
+    """An account that runs no commands says so; a restricted one that runs sh is as good as any."""
+    text = "web: {hosts: {web1: {expect: {services: {nginx: {state: running}}, ports: {80/tcp: {}}}}}}"
+    inventory = hosts.lab.inventory(text, user="auditor", name="shell.yml")
+    hosts.web.run(f"usermod --shell {shell} auditor")
+    try:
+        run = audit(hosts.lab, inventory=inventory)
+    finally:
+        hosts.web.run("usermod --shell /bin/bash auditor")
+    assert (int(outcomes != {"passed"}), outcomes, []) == (run.status, judged(run, "web1"), run.findings), run
+    assert all(reason in one for one in reasons(run, "web1")), reasons(run, "web1")

@@ -94,6 +94,17 @@ def test_wrong_inventory(tmp_path: Path, expect: str, words: str) -> None:
     assert "Traceback" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize(
+    "options", [("--inventory=nowhere.yml",), ("--inventory=nowhere.yml", "-n1"), ("--collect-only",)]
+)
+def test_a_run_that_checks_nothing_leaves_the_last_page(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Neither a wrong inventory nor a mere list of the items puts an empty page in place of the last run's."""
+    path, page = inventory(tmp_path, RED), tmp_path / "page.html"
+    page.write_text("of last night")
+    done = run(tmp_path, f"--inventory={path}", *options, f"--html={page}")
+    assert (4 if "--inventory=nowhere.yml" in options else 0, "of last night") == (done.returncode, page.read_text())
+
+
 def test_no_inventory(tmp_path: Path) -> None:
     """A path that is not there is status 4, naming it."""
     done = run(tmp_path, "--inventory=nowhere.yml")

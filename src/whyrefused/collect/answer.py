@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 SKEW = 30
 """Seconds by which a host's clock may differ before it is worth a line."""
 FAILED = {126: "it may not be run", 127: "it is not there"}
+NOLOGIN = b"account is currently not available"
+"""What nologin(8) says, of util-linux and of Debian's shadow alike, where no /etc/nologin.txt says otherwise."""
 
 
 def check(output: bytes, status: int, token: str, frames: int, place: str) -> None:
     """Is it our script's answer, from its first frame to its last line? Raises NotReached."""
     begun, done = f"BEGIN {token} ".encode(), f"\nDONE {token} {frames}\n".encode()
+    if done not in output and begun not in output and NOLOGIN in output and status:
+        raise NotReached(
+            "no-command", f"{place}: logged in, but the account runs no commands: its login shell is nologin there."
+        )
     if done not in output and begun not in output:
         words = f"it printed '{shown(output.strip(), 64)}'" if output.strip() else "it printed nothing"
         why = f" ({FAILED[status]})" if status in FAILED else ""

@@ -93,14 +93,14 @@ def export(
     # The long forms with `=`: no value can be taken for an option.
     arguments = [f"--inventory={source}" for source in sources]
     arguments += [f"--vault-id={identity}" for identity in vault]
-    arguments += [f"--limit={_joined(limit)}"] if limit else []
+    arguments += [f"--limit={joined(limit)}"] if limit else []
     status, output, complaint = _run([find(environ), "--list", "--export", *arguments], _environment(environ))
     if status != 0:
         raise BadInput(_problem(complaint, status, sources))
     return Export(text=output, unmatched=tuple(map(inert, UNMATCHED.findall(complaint))))
 
 
-def _joined(limit: Sequence[str]) -> str:
+def joined(limit: Sequence[str]) -> str:
     """How are several patterns one? Ansible parts a pattern at its colons only where it has no comma."""
     if len(limit) == 1:
         return limit[0]

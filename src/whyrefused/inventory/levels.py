@@ -80,12 +80,12 @@ def parse(text: str, keep: Callable[[str], bool]) -> Tree:
     if not isinstance(data, dict):
         raise NotAnExport("the output is not a JSON object")
     meta = _mapping(data.pop("_meta", None))
-    groups = {"all": {}, **{name: _mapping(group) for name, group in data.items()}}
-    hostvars = _mapping(meta.get("hostvars"))
-    return _tree(groups, hostvars, keep)
+    return tree({name: _mapping(group) for name, group in data.items()}, _mapping(meta.get("hostvars")), keep)
 
 
-def _tree(groups: dict[str, Variables], hostvars: Variables, keep: Callable[[str], bool]) -> Tree:
+def tree(groups: dict[str, Variables], hostvars: Variables, keep: Callable[[str], bool]) -> Tree:
+    """The same, of what such an output holds: each group's hosts, children and vars, and each host's variables."""
+    groups = {"all": {}, **groups}
     parents, depths = _ancestry(groups)
     hosts = _hosts(groups)
     plain = {name: _mapping(group.get("vars")) for name, group in groups.items()}

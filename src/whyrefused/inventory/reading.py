@@ -1,30 +1,42 @@
 """Who is in the inventory, how is each reached, and what must be true of each?
 
-pydantic and jinja2 take longer to load than the rest of this package. What needs them is loaded when the answer of
-`ansible-inventory` is there: that program should have begun long before.
+pydantic and jinja2 take longer to load than the rest of this package. What needs them is loaded when it is needed:
+`ansible-inventory`, where it is asked, should have begun long before.
 """
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory import command, levels, locate
+from whyrefused.inventory.certain import settled
 from whyrefused.inventory.flaws import discreet, inert, nearest, shown
 from whyrefused.inventory.levels import EXPECT
-from whyrefused.inventory.sources import read, readable
+from whyrefused.inventory.sources import examine, gather, readable
 from whyrefused.records import BadInput, Inventory, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from whyrefused.inventory.command import Export
     from whyrefused.inventory.levels import Tree
-    from whyrefused.inventory.sources import Source
+    from whyrefused.inventory.sources import Found, Source
     from whyrefused.records import Host
 
 LONGEST_MESSAGE = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Who is in the inventory, and who of them within --limit?"""
+
+    tree: Tree
+    chosen: Collection[str]
+    unmatched: tuple[str, ...] = ()  # parts of --limit that name nobody
 
 
 def load(
@@ -33,27 +45,39 @@ def load(
     limit: Sequence[str] = (),
     vault: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
+    cache: Path | None = None,
 ) -> Inventory:
     """What should be true, by these sources? Raises BadInput with every problem at once.
 
-    `limit` holds Ansible host patterns, `vault` what Ansible takes as --vault-id: `[LABEL@]FILE`.
+    `limit` holds Ansible host patterns, `vault` what Ansible takes as --vault-id: `[LABEL@]FILE`. `cache` is the folder
+    where outcomes are kept, and looked for.
     """
-    files, problems = read(sources)
+    from whyrefused.inventory.cache import slot  # noqa: PLC0415 - see the top
+
+    found = gather(sources)
+    certain = not vault and settled(sources, found, environ)
+    kept = slot(cache, sources, found, limit, environ) if cache and certain else None
+    if kept and (before := kept.get(readable)):
+        return before
+    files, problems = examine(found)
     _stop(*problems, *_arguments(sources, vault))
-    whole, limited = _exports(sources, limit, vault, environ)
-    tree = _tree(whole, sources)
-    chosen = _tree(limited, sources).hosts.keys() if limited else tree.hosts.keys()
+    plain = _plain(sources, found, files, limit) if certain else None
+    answer = plain or _asked(sources, limit, vault, environ)
+    tree = answer.tree
     _stop(*_nobody(tree, sources))
-    _stop(*_unmatched(tree, chosen, limit))
+    _stop(*_unmatched(tree, answer.chosen, limit))
     inventory, problems = judge(tree, sources, environ, files)
     _stop(*problems)
-    return Inventory(
+    result = Inventory(
         sources=tuple(sources),
         hosts=inventory,
         groups=dict(tree.members),
-        selected=tuple(host for host in tree.hosts if host in chosen),
-        warnings=tuple(_warnings(tree, inventory, limited)),
+        selected=tuple(host for host in tree.hosts if host in answer.chosen),
+        warnings=tuple(_warnings(tree, inventory, answer.unmatched)),
     )
+    if kept and plain:
+        kept.put(result, files)
+    return result
 
 
 def judge(
@@ -95,6 +119,31 @@ def _arguments(given: Sequence[str], vault: Sequence[str]) -> Iterator[Problem]:
             yield Problem(message=f"--vault-id {shown(identity)}: nobody is asked for a password; name a file")
 
 
+def _plain(given: Sequence[str], found: Found, files: Sequence[Source], limit: Sequence[str]) -> Answer | None:
+    """Who is there, if that can be told from the files alone?"""
+    from whyrefused.inventory import plain  # noqa: PLC0415 - see the top
+
+    try:
+        printed = plain.read(given, found, files)
+        tree = _parsed(lambda: levels.tree(printed.groups, printed.hostvars, _wanted()), given)
+        if not limit:
+            return Answer(tree=tree, chosen=tree.hosts.keys())
+        members = {**dict.fromkeys(printed.named, ()), **tree.members}
+        chosen, unmatched = plain.chosen(command.joined(limit), tree.hosts, members)
+    except plain.Unsure:
+        return None
+    return Answer(tree=tree, chosen=chosen, unmatched=unmatched)
+
+
+def _asked(given: Sequence[str], limit: Sequence[str], vault: Sequence[str], environ: Mapping[str, str]) -> Answer:
+    """Who is there, as the command has it?"""
+    whole, limited = _exports(given, limit, vault, environ)
+    tree = _tree(whole, given)
+    if limited is None:
+        return Answer(tree=tree, chosen=tree.hosts.keys())
+    return Answer(tree=tree, chosen=_tree(limited, given).hosts.keys(), unmatched=limited.unmatched)
+
+
 def _exports(
     given: Sequence[str], limit: Sequence[str], vault: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[Export, Export | None]:
@@ -106,10 +155,18 @@ def _exports(
 
 
 def _tree(export: Export, given: Sequence[str]) -> Tree:
+    return _parsed(lambda: levels.parse(export.text, _wanted()), given)
+
+
+def _wanted() -> Callable[[str], bool]:
     from whyrefused.inventory.judging import wanted  # noqa: PLC0415 - see the top
 
+    return wanted
+
+
+def _parsed(parse: Callable[[], Tree], given: Sequence[str]) -> Tree:
     try:
-        return levels.parse(export.text, wanted)
+        return parse()
     except levels.NotAnExport as error:
         raise BadInput(_inert(Problem(message=str(error), file=given[0] if len(given) == 1 else ""))) from None
 
@@ -143,10 +200,10 @@ def _replaced(tree: Tree, locator: locate.Locator) -> Iterator[Problem]:
             )
 
 
-def _warnings(tree: Tree, hosts: Mapping[str, Host], limited: Export | None) -> Iterator[str]:
+def _warnings(tree: Tree, hosts: Mapping[str, Host], unmatched: Sequence[str]) -> Iterator[str]:
     from whyrefused.inventory.connection import BECOME_PASSWORD  # noqa: PLC0415 - see the top
 
-    for pattern in limited.unmatched if limited else ():
+    for pattern in unmatched:
         yield f"--limit: {shown(pattern)} names nobody"
     unchecked = [name for name, host in hosts.items() if not host.connection.host_key_checking]
     if unchecked:

@@ -1,10 +1,14 @@
-"""Which files make up an inventory, and what stands in them? Only plain text is read; scripts are left to Ansible."""
+"""Which files make up an inventory, and what stands in them? Only plain text is read; scripts are left to Ansible.
+
+Each file is read once, and all that is said of it, whether it is fit for Ansible, what it declares, and whether it is
+still what it was at the last run, is said of the very bytes that were read.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,6 +35,30 @@ class Source:
     text: str
     kind: Literal["inventory", "groups", "hosts"]  # `groups` and `hosts`: variables of one of them
     name: str = ""  # of that group or host
+    given: str = ""  # by which source of the command line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file as it was read, whatever it holds."""
+
+    path: str
+    kind: Literal["inventory", "groups", "hosts"]
+    name: str
+    given: str
+    data: bytes
+    executable: bool
+
+
+@dataclass(slots=True)
+class Found:
+    """All that was read of an inventory, before anything is made of it."""
+
+    files: list[File] = field(default_factory=list)
+    listed: dict[str, tuple[str, ...]] = field(default_factory=dict)  # folder -> the names in it
+    folders: list[Path] = field(default_factory=list)  # those of them that hold inventories
+    problems: list[tuple[int, Problem]] = field(default_factory=list)  # and how many files were read before
+    whole: bool = True  # False where a folder is nested so deep that it was left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +66,57 @@ class _Place:
     path: Path
     kind: Literal["inventory", "groups", "hosts"]
     name: str = ""
+    given: str = ""
 
 
 def read(sources: Sequence[str]) -> tuple[tuple[Source, ...], tuple[Problem, ...]]:
     """What stands in the plain files of these sources, and what must not reach Ansible?"""
-    found: list[Source] = []
-    problems: list[Problem] = []
-    for place in _places(sources, problems):
-        source = _source(place, problems)
-        if source:
-            found.append(source)
-            yaml_only = source.kind != "inventory" or source.path.endswith(guards.SUFFIXES)
-            problems.extend(guards.problems(source.text, source.path, must_be_yaml=yaml_only))
-        if len(found) > MOST_FILES:
-            problems.append(Problem(message=f"more than {MOST_FILES} files", file=str(place.path)))
+    return examine(gather(sources))
+
+
+def gather(sources: Sequence[str]) -> Found:
+    """What is there to be read? Nothing is made of it yet."""
+    found = Found()
+    for place in _places(sources, found):
+        _take(place, found)
+        if len(found.files) > MOST_FILES:
+            _say(found, Problem(message=f"more than {MOST_FILES} files", file=str(place.path)))
             break
-    return tuple(found), tuple(problems)
+    return found
+
+
+def _say(found: Found, problem: Problem) -> None:
+    found.problems.append((len(found.files), problem))
+
+
+def examine(found: Found) -> tuple[tuple[Source, ...], tuple[Problem, ...]]:
+    """What stands in the plain ones of these files, and what must not reach Ansible?"""
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    waiting = list(reversed(found.problems))
+    for number, file in enumerate(found.files):
+        while waiting and waiting[-1][0] <= number:
+            problems.append(waiting.pop()[1])
+        if is_script(file):
+            continue
+        try:
+            text = _text(file.data)
+        except UnicodeDecodeError:
+            problems.append(Problem(message="this file is not UTF-8 text", file=file.path))
+            continue
+        sources.append(Source(path=file.path, text=text, kind=file.kind, name=file.name, given=file.given))
+        yaml_only = file.kind != "inventory" or file.path.endswith(guards.SUFFIXES)
+        problems.extend(guards.problems(text, file.path, must_be_yaml=yaml_only))
+    return tuple(sources), (*problems, *(problem for _, problem in reversed(waiting)))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_script(file: File) -> bool:
+    """Is this a program that prints an inventory?"""
+    return file.executable and file.kind == "inventory" and not file.path.endswith(guards.SUFFIXES)
 
 
 def readable(path: str) -> bool:
@@ -61,54 +124,58 @@ def readable(path: str) -> bool:
     return Path(path).is_file() and os.access(path, os.R_OK)
 
 
-def _places(sources: Sequence[str], problems: list[Problem]) -> Iterator[_Place]:
+def _places(sources: Sequence[str], found: Found) -> Iterator[_Place]:
     seen: set[Path] = set()
     for source in sources:
         if "," in source:  # Ansible's own rule: a list of hosts, not a path
             if any(map(guards.too_many_hosts, source.split(","))):
-                problems.append(Problem(message=f"{shown(source)} stands for too many hosts"))
+                _say(found, Problem(message=f"{shown(source)} stands for too many hosts"))
             continue
         path = Path(source).expanduser()
         if not source or "\0" in source or not path.exists():
-            problems.append(Problem(message=f"there is no inventory at {shown(source, 200)}", file=source))
+            _say(found, Problem(message=f"there is no inventory at {shown(source, 200)}", file=source))
             continue
         base = path if path.is_dir() else path.parent
-        yield from _walk(_Place(path=path, kind="inventory"))
+        yield from _walk(_Place(path=path, kind="inventory", given=source), found)
         if base not in seen:
-            yield from _variables(base)
+            yield from _variables(base, source, found)
         seen.add(base)
 
 
-def _walk(place: _Place, depth: int = 0) -> Iterator[_Place]:
+def _inside(folder: Path, found: Found) -> tuple[Path, ...]:
+    """What is in this folder, by name?"""
+    paths = sorted(folder.iterdir())
+    found.listed[str(folder)] = tuple(path.name for path in paths)
+    return tuple(path for path in paths if not path.name.startswith(".") and not path.name.endswith("~"))
+
+
+def _walk(place: _Place, found: Found, depth: int = 0) -> Iterator[_Place]:
     """Which files are in this folder and those within it, or is it a file itself?"""
     if not place.path.is_dir():
         yield place
         return
     if depth > DEEPEST:
+        found.whole = False
         return
-    for path in sorted(place.path.iterdir()):
-        if path.name.startswith(".") or path.name.endswith("~"):
-            continue
+    if place.kind == "inventory":
+        found.folders.append(place.path)
+    for path in _inside(place.path, found):
         if place.kind == "inventory" and (path.name.endswith(IGNORED) or path.name in {*FOLDERS, "vars_plugins"}):
             continue
-        if place.kind != "inventory" and path.is_file() and path.suffix not in {"", *guards.SUFFIXES}:
+        if place.kind != "inventory" and path.suffix not in {"", *guards.SUFFIXES} and path.is_file():
             continue
-        yield from _walk(_Place(path=path, kind=place.kind, name=place.name), depth + 1)
+        yield from _walk(replace(place, path=path), found, depth + 1)
 
 
-def _variables(base: Path) -> Iterator[_Place]:
+def _variables(base: Path, given: str, found: Found) -> Iterator[_Place]:
     """Which files beside the inventory hold variables of its groups and hosts?"""
     for folder, kind in FOLDERS.items():
         parent = base / folder
-        for path in sorted(parent.iterdir()) if parent.is_dir() else ():
+        for path in _inside(parent, found) if parent.is_dir() else ():
             plain = path.suffix in guards.SUFFIXES and not path.is_dir()
             name = path.stem if plain else path.name
-            if (
-                not path.name.startswith(".")
-                and not path.name.endswith("~")
-                and (plain or path.is_dir() or _bare(path))
-            ):
-                yield from _walk(_Place(path=path, kind=kind, name=name))
+            if plain or path.is_dir() or _bare(path):
+                yield from _walk(_Place(path=path, kind=kind, name=name, given=given), found)
 
 
 def _bare(path: Path) -> bool:
@@ -116,23 +183,33 @@ def _bare(path: Path) -> bool:
     return not path.name.endswith(IGNORED)
 
 
-def _source(place: _Place, problems: list[Problem]) -> Source | None:
-    file = str(place.path)
+def _take(place: _Place, found: Found) -> None:
+    """Read one file. A script's own text says nothing, and is not read."""
+    path = str(place.path)
     try:
-        mode = place.path.stat()
-        if not stat.S_ISREG(mode.st_mode):
-            problems.append(Problem(message="this is neither a file nor a folder", file=file))
-            return None
-        if mode.st_mode & 0o111 and place.kind == "inventory" and not file.endswith(guards.SUFFIXES):
-            return None  # a script
-        if mode.st_size > guards.LARGEST:
-            problems.append(Problem(message=f"this file is larger than {guards.LARGEST // 1024**2} MiB", file=file))
-            return None
-        text = place.path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        problems.append(Problem(message="this file is not UTF-8 text", file=file))
-        return None
+        state = place.path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            _say(found, Problem(message="this is neither a file nor a folder", file=path))
+            return
+        file = File(
+            path=path,
+            kind=place.kind,
+            name=place.name,
+            given=place.given,
+            data=b"",
+            executable=bool(state.st_mode & 0o111),
+        )
+        if not is_script(file):
+            if state.st_size > guards.LARGEST:
+                _say(found, Problem(message=f"this file is larger than {guards.LARGEST // 1024**2} MiB", file=path))
+                return
+            file = replace(file, data=_bytes(place.path))
     except OSError as error:
-        problems.append(Problem(message=f"this file cannot be read: {error.strerror}", file=file))
-        return None
-    return Source(path=file, text=text, kind=place.kind, name=place.name)
+        _say(found, Problem(message=f"this file cannot be read: {error.strerror}", file=path))
+        return
+    found.files.append(file)
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(guards.LARGEST + 1)

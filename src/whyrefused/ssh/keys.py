@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,8 +45,9 @@ class Offer:
 
     def __str__(self) -> str:
         kind = _kind(self.blob).removesuffix(_CERTIFICATE)
-        what = f"{kind} certificate" if _kind(self.blob).endswith(_CERTIFICATE) else kind
-        return f"{what} {fingerprint(plain(self.blob))} ({self.source})"
+        if not _kind(self.blob).endswith(_CERTIFICATE):
+            return f"{kind} {fingerprint(plain(self.blob))} ({self.source})"
+        return f"{kind} certificate {fingerprint(plain(self.blob))} ({self.source}{_over(self.blob)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,17 @@ def plain(blob: bytes) -> bytes:
     for _ in range(_NUMBERS.get(bare, 2)):
         made.add_string(message.get_binary())
     return made.asbytes()
+
+
+def _over(blob: bytes) -> str:
+    """Since when is this certificate not valid any more? Fields: PROTOCOL.certkeys of OpenSSH."""
+    message = paramiko.Message(blob)
+    for _ in range(2 + _NUMBERS.get(_kind(blob).removesuffix(_CERTIFICATE), 2)):
+        message.get_binary()  # type, nonce, and the key
+    message.get_int64(), message.get_int(), message.get_binary(), message.get_binary()  # serial, type, name, principals
+    message.get_int64()  # valid from
+    before = message.get_int64()
+    return f", expired on {time.strftime('%Y-%m-%d', time.gmtime(before))}" if before < time.time() else ""
 
 
 def _kind(blob: bytes) -> str:

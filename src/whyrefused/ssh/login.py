@@ -14,7 +14,7 @@ import paramiko
 
 from whyrefused.ssh import agent, known_hosts
 from whyrefused.ssh.keys import offers
-from whyrefused.ssh.packets import Packets
+from whyrefused.ssh.packets import Packets, last_words
 from whyrefused.ssh.records import SHORT, NotReached, shown
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ _accepted: dict[tuple[str, int], bytes] = {}
 def login(wire: Wire, target: Target, until: float) -> tuple[paramiko.Transport, tuple[str, ...]]:
     """Log in once. Returns the connection and what the reader must be warned of. Raises NotReached."""
     tables, problems = _tables(target.known_hosts)
+    guessed = known_hosts.guessed(tables, _name(target))
     transport = _transport(wire, target, tables, until)
     try:
         wire.until(until, "login-hangs", "connected, but no SSH banner or no key exchange came in time.")
         remote = _exchange(wire, transport)
-        warnings, trusted = _trust(remote, target, tables, problems)
+        warnings, trusted = _trust(remote, target, tables, problems, guessed=guessed)
         _authenticate(wire, transport, target, until, trusted=trusted)
     except NotReached:
         transport.close()
@@ -84,7 +85,7 @@ def _exchange(wire: Wire, transport: paramiko.Transport) -> paramiko.PKey:
 
 
 def _not_exchanged(wire: Wire, transport: paramiko.Transport, error: Exception) -> NotReached:
-    words = _packets(transport).disconnect
+    words = last_words(transport)
     if wire.fault:
         return wire.fault
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
@@ -149,7 +150,12 @@ def _name(target: Target) -> str:
 
 
 def _trust(
-    remote: paramiko.PKey, target: Target, tables: tuple[known_hosts.Table, ...], problems: tuple[str, ...]
+    remote: paramiko.PKey,
+    target: Target,
+    tables: tuple[known_hosts.Table, ...],
+    problems: tuple[str, ...],
+    *,
+    guessed: bool,
 ) -> tuple[tuple[str, ...], bool]:
     """Is the host key the known one? Returns warnings and whether a password may be sent."""
     key = _Key(blob=remote.asbytes(), kind=remote.get_name(), name=_name(target))
@@ -162,8 +168,11 @@ def _trust(
             f"{target.place}: HOST KEY REVOKED. It shows {key}, marked @revoked in {shown(found.entry.place)}; "
             "whoever has that key can pose as the host. Nothing was sent.",
         )
-    if found.verdict == "changed" and target.strict != "no":
-        raise _changed(target, key, found.others)
+    again = found.verdict == "changed" and guessed and found.others[0].kind != key.kind
+    if again or (found.verdict == "changed" and target.strict != "no"):
+        problem = _changed(target, key, found.others)
+        problem.again = again
+        raise problem
     return _unknown(target, key, found, problems)
 
 
@@ -263,7 +272,7 @@ def _still_there(
         raise wire.fault
     if isinstance(error, paramiko.AuthenticationException) and transport.is_active():
         return
-    words = _packets(transport).disconnect
+    words = last_words(transport)
     tried = "; ".join(offered)
     if len(offered) > 1 or words:
         raise NotReached(

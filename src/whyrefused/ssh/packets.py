@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import paramiko
 from paramiko.common import (
@@ -16,7 +16,9 @@ from paramiko.common import (
     MSG_CHANNEL_EOF,
     MSG_CHANNEL_EXTENDED_DATA,
     MSG_CHANNEL_REQUEST,
+    MSG_DEBUG,
     MSG_DISCONNECT,
+    MSG_IGNORE,
     MSG_USERAUTH_FAILURE,
 )
 from paramiko.packet import Packetizer
@@ -32,6 +34,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 NOTED = frozenset((MSG_DISCONNECT, MSG_USERAUTH_FAILURE, MSG_CHANNEL_REQUEST, MSG_CHANNEL_EOF, MSG_CHANNEL_CLOSE))
 
 DATA = {MSG_CHANNEL_DATA: 8, MSG_CHANNEL_EXTENDED_DATA: 12}  # the bytes before the data: RFC 4254, section 5.2
+LAST_WORDS = 1.0  # seconds for what has arrived to be read
 LONGEST = 256 * 1024  # packet.c: PACKET_MAX_SIZE; paramiko would wait for 4 GiB
 
 
@@ -67,6 +70,9 @@ class Packets(Packetizer):
     def read_message(self) -> tuple[int, paramiko.Message]:
         """Read one message, and note it if it is worth it."""
         kind, message = super().read_message()
+        if kind == MSG_DEBUG:
+            # paramiko would escape its text for a log that is not written; neither may come while keys are exchanged.
+            return MSG_IGNORE, message
         if kind in DATA:
             self._count(paramiko.Message(message.asbytes()), DATA[kind])
         elif kind in NOTED:
@@ -103,3 +109,12 @@ class Packets(Packetizer):
             ending.statuses = (*ending.statuses[-1:], message.get_int())
         elif request == b"exit-signal":
             ending.signal = shown(message.get_binary(), 20) or "?"
+
+
+def last_words(transport: paramiko.Transport) -> str:
+    """What did the server say when it hung up? Escaped; empty if nothing.
+
+    Where writing failed first, it may be on its way to paramiko's reader still: wait for the reader to end.
+    """
+    transport.join(LAST_WORDS)
+    return cast("Packets", transport.packetizer).disconnect

@@ -51,13 +51,19 @@ def open_session(target: Target, limits: Limits) -> Session:
 
 def _connect(target: Target, limits: Limits, until: float) -> Session:
     pauses = iter(limits.pauses)
-    tries = 0
+    tries, looked = 0, False
     while True:
         try:
             tries += 1
             return _once(target, limits, until)
         except NotReached as problem:
             problem = _through(target, problem)
+            if problem.again and not looked:
+                tries, looked = (
+                    tries - 1,
+                    True,
+                )  # nothing was sent, and this is told once: then it is known which type to ask for
+                continue
             pause = next(pauses, None)
             if problem.reason != "server-refuses-connections" or pause is None:
                 raise _tried(problem, tries) from None

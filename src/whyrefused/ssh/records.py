@@ -116,6 +116,7 @@ class NotReached(Exception):  # noqa: N818 - the outcome's own words
         self.output = output  # the part of stdout that did arrive, at most the cap
         self.status = status  # the exit status, where the streams were left open behind it
         self.warnings = warnings
+        self.again = False  # another type of host key is to be asked for: the first was a guess
 
 
 def check_key_file(path: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import paramiko
 
-from whyrefused.ssh.packets import Ending, Packets
+from whyrefused.ssh.packets import Ending, Packets, last_words
 from whyrefused.ssh.pulse import Pulse
 from whyrefused.ssh.records import NotReached, Output, shown
 
@@ -206,9 +206,9 @@ class Session:
         raise self._lost(self._transport.get_exception(), "before the command had ended")
 
     def _lost(self, error: Exception | None, when: str) -> NotReached:
+        words = last_words(self._transport)
         if self._wire.fault:
             return self._wire.fault
-        words = cast("Packets", self._transport.packetizer).disconnect
         why = f"the server said '{words}'" if words else _reason(error)
         return self._problem("cut-off", f"the connection was lost {when} ({why}).")
 
@@ -223,7 +223,7 @@ def _feed(channel: paramiko.Channel, rest: memoryview) -> memoryview:
             rest = rest[channel.send(rest) :]  # type: ignore[arg-type]
         if not rest and not channel.eof_sent:
             channel.shutdown_write()
-    except OSError:
+    except (OSError, EOFError):  # how it ended is what the reader hears
         return memoryview(b"")
     return rest
 
