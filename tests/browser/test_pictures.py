@@ -1,6 +1,6 @@
-"""Do the pictures of the README show what the tool makes of real hosts? WHYREFUSED_PICTURES=1 takes them again.
+"""Do the pictures of the README show what the tool makes of real hosts? `make pictures` takes them again.
 
-`demo/` has what the hosts of `make lab` said (`--save-evidence`); it is judged and shown as it would be for anybody.
+`demo/` has what the hosts of the lab said (`--save-evidence`); it is judged and shown as it would be for anybody.
 """
 
 from __future__ import annotations
