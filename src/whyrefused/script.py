@@ -164,7 +164,7 @@ def script(asked: Mapping[str, Asked], token: str, *, become: str = "") -> str:
 
 
 def _beside(slow: Iterable[str], body: str) -> str:
-    """Which text runs these side by side, and the body beside them? Each frame follows in one piece; no file is needed."""
+    """Which text runs these and the body side by side? Each frame comes in one piece, and no file is needed."""
     for call in slow:
         body = f"{{ {call}; }} | {{\n{body}\ncat\n}}"
     return body

@@ -52,7 +52,10 @@ def ran(text: str, *, path: str = "", user: int | None = None, **environment: st
 
 def probe(fragment: str, *, seconds: int = 5, size: int = 1000, slow: bool = False) -> Any:  # noqa: ANN401 - a probe
     """A probe that asks this."""
-    return SimpleNamespace(SECONDS=seconds, BYTES=size, SIDE_BY_SIDE=slow, AT_ONCE=not slow, AFTER=(), RUNS=(), fragment=lambda _asked: fragment)
+    return SimpleNamespace(
+        SECONDS=seconds, BYTES=size, SIDE_BY_SIDE=slow, AT_ONCE=not slow, AFTER=(), RUNS=(),
+        fragment=lambda _asked: fragment,
+    )  # fmt: skip
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, run: Run, **probes: Any) -> dict[str, Frame | Missing]:  # noqa: ANN401
@@ -333,7 +336,10 @@ def test_nothing_of_a_fragment_stays(run: Run, monkeypatch: pytest.MonkeyPatch) 
     """Variables, functions, options, input and folder of one fragment are not another's, nor is the token."""
     spoil = "x=1; T=; o=; q=; PATH=; cd /; set -f; f() { :; }; IFS=/; trap : EXIT; exec 1>&2; echo spoilt"
     frames = answer(
-        monkeypatch, run, a=probe(spoil), b=probe('echo "<${x-}>"; command -v f; pwd; echo /e*c; cat; env | grep -c 0123')
+        monkeypatch,
+        run,
+        a=probe(spoil),
+        b=probe('echo "<${x-}>"; command -v f; pwd; echo /e*c; cat; env | grep -c 0123'),
     )
     told = frames["b"]
     assert isinstance(told, Frame)
