@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from bench import standard, started
+from bench import declared, standard, started
 from lab import Counts, Lab, audit, unavailable
 
 from whyrefused import script
@@ -58,7 +58,7 @@ def test_one_connection_and_one_command(host: tuple[Lab, Host]) -> None:
     before = one.ssh_counts()
     run = audit.audit(lab, inventory=lab.folder / "inventory.yml")
     assert Counts(connections=1, execs=1) == one.ssh_counts() - before
-    assert standard.ITEMS == len(run.of("passed")), run
+    assert declared.ITEMS == len(run.of("passed")), run
 
 
 def test_what_explains_is_not_asked(host: tuple[Lab, Host]) -> None:
@@ -69,7 +69,7 @@ def test_what_explains_is_not_asked(host: tuple[Lab, Host]) -> None:
     told = {name: frame.text for name, frame in frames.items() if isinstance(frame, Frame)}
     assert set(asked) == set(told)
     assert "end\n" == told["trouble"]
-    assert {f"{name}\tunneeded" for name in standard.NAMES} == set(told["lookups"].split("\n")) - {""}
+    assert {f"{name}\tunneeded" for name in declared.NAMES} == set(told["lookups"].split("\n")) - {""}
     assert "counted tcp 4\ncounted udp 0\n" == told["proc_net"]
     assert told["iptables"].startswith("== unneeded by nft\n")
     assert 3 == told["units"].count("LoadState=unneeded")
@@ -78,7 +78,7 @@ def test_what_explains_is_not_asked(host: tuple[Lab, Host]) -> None:
 def test_a_silent_resolver_costs_its_own_frame(host: tuple[Lab, Host]) -> None:
     """All else is answered, and the visit takes no longer than the probes that ask for names may."""
     lab, one = host
-    asked = {**_asked(lab), "names": ("nowhere.example.net", *standard.NAMES)}
+    asked = {**_asked(lab), "names": ("nowhere.example.net", *declared.NAMES)}
     one.run(
         "cp -a /etc/resolv.conf /etc/resolv.conf.kept; echo nameserver 198.18.255.9 >/etc/resolv.conf;"
         " ip route add 198.18.255.9/32 dev eth0; ip neigh add 198.18.255.9 lladdr 02:00:00:00:00:99 dev eth0"
@@ -88,8 +88,10 @@ def test_a_silent_resolver_costs_its_own_frame(host: tuple[Lab, Host]) -> None:
         frames = _answered(lab, one, asked)
         took = time.monotonic() - begun
     finally:
-        one.run("ip neigh del 198.18.255.9 dev eth0; ip route del 198.18.255.9/32; mv /etc/resolv.conf.kept /etc/resolv.conf")
+        one.run(
+            "ip neigh del 198.18.255.9 dev eth0; ip route del 198.18.255.9/32; mv /etc/resolv.conf.kept /etc/resolv.conf"
+        )
     assert {name for name, frame in frames.items() if not isinstance(frame, Frame) or frame.status} == set()
     names = registry()["names"].parse(frames["names"])
-    assert {name: name not in standard.NAMES for name in names} == {name: one.silent for name, one in names.items()}
+    assert {name: name not in declared.NAMES for name in names} == {name: one.silent for name, one in names.items()}
     assert took < script.PATIENCE + registry()["names"].SECONDS + 20
