@@ -7,12 +7,12 @@ LOCK := requirements.lock
 CASES ?= 2000
 SEED ?= 1
 
-.PHONY: audit test lint unit lab lab-down oracle bench fuzz mutants torture sbom accuracy docs lock clean
+.PHONY: audit test lint unit branches lab lab-down oracle bench fuzz mutants torture sbom accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
 
-test: lint unit ## all tests; as root on Debian those on real hosts too
+test: lint branches unit ## all tests; as root on Debian those on real hosts too
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -66,7 +66,10 @@ $(STAMP): $(LOCK) pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? (half an hour)
+branches: $(STAMP) ## does each branch of the core that decides run in its own tests? 100 %, or it fails
+	$(BIN)/python tests/mutants --branches
+
+mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? 85 % of each module, or it fails (minutes)
 	$(BIN)/python tests/mutants
 
 torture: $(STAMP) ## cut every story at every byte, and end every answer with every status (half an hour)

@@ -249,7 +249,14 @@ def _stop_if_broken(state: State) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """All have selected: what is left of one host and check is one item now. Who only collects sees each."""
+    """All have selected: what is left of one host and check is one item now. Who only collects sees each.
+
+    A worker's controller is told that hosts will be visited before it is told of the items.
+    """
+    if hasattr(session.config, "workerinput"):
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.tell(session.config.stash[STATE], session.items)
     if session.config.stash[STATE].bundled and not session.config.option.collectonly:
         from whyrefused import bundles  # noqa: PLC0415 - as above
 
@@ -402,11 +409,20 @@ class Counter:
 
                 # A worker could only say in vain what is wrong.
                 wiring.refuse_bad_input(self._state)
+                self._state.claim = wiring.reserve_files(config)
             own = self._state.claim.folder if self._state.claim else None
             self._state.shared = str(own) if own else tempfile.mkdtemp(prefix="whyrefused-")
             self._state.signals.patient = True
             self._state.stop.share(self._state.shared)
         node.workerinput["whyrefused"] = self._state.shared
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Only a run that visits hosts has files of its own; now a worker knows."""
+        if (Path(self._state.shared or "") / "audits").exists():
+            from whyrefused import wiring  # noqa: PLC0415 - as above
+
+            wiring.heard(self._state)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - as above

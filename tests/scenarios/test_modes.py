@@ -123,6 +123,34 @@ def bad(told: Told) -> int:
     return sum(one in {"failed", "error"} for one in told.outcomes.values())
 
 
+ENDING = """import os, signal
+seen = []
+def pytest_runtest_logreport(report):
+    seen.append(report)
+    if len(seen) == {after}:
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_told_to_end_while_it_tells(mode: str, tmp_path: Path) -> None:
+    """Of what is judged nothing is lost, and nothing told twice, whichever mode is ended in the middle of a host."""
+    inventory, evidence = grown.fleet(tmp_path, 10)
+    (tmp_path / "ending.py").write_text(ENDING.format(after=22))
+    files = [f"--findings={tmp_path}/x.json", f"--junitxml={tmp_path}/x.xml"]
+    always = ["-p", "no:cacheprovider", f"--items={mode}", f"--inventory={inventory}", f"--evidence={evidence}"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    argv = [sys.executable, "-m", "pytest", "-p", "ending", CHECKS, *always, *files]
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (tmp_path / "x.status").write_text("2")
+    told = Told(f"{tmp_path}/x")
+    assert (10 * 14, 10 * 14) == (len(told.outcomes), len(told.cases))
+    assert len({(classname, name) for classname, name, _ in told.cases}) == len(told.cases)
+    assert not any("not run" in one["observed"] for one in told.findings["results"])
+    assert "failed" in told.outcomes.values()
+
+
 @pytest.mark.parametrize(
     ("size", "mode", "lines"), [(1, "auto", 14), (1, "host", 14), (720, "auto", 720 * 14)], ids=["few", "asked", "many"]
 )
