@@ -260,7 +260,9 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
 
 def _warm_up_report() -> None:
     from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
+    from whyrefused.causes import registry  # noqa: PLC0415 - as above
 
+    registry()
     reports.warm_up()
 
 
