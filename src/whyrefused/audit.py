@@ -45,6 +45,7 @@ class Settings:
     connect_timeout: float = 4.0
     replay: str | None = None  # judge this saved evidence, connect to nobody
     save: str | None = None  # keep what the hosts said in this file
+    shareable: bool = False  # is a page for strangers wanted?
     second_look: bool = True  # whether both ends of an undetermined path are looked at again
     shared: str | None = None  # folder in which several processes of one run share what the hosts said
 
@@ -182,7 +183,7 @@ class Audit:
             finished=visited.finished,
             interrupted=visited.interrupted,
             problems=visited.problems,
-            private=private(self.inventory, self.items, self.evidence),
+            private=private(self.inventory, self.items, self.evidence) if self.settings.shareable else NOTHING_PRIVATE,
         )
 
     def _visited(self, selected: Sequence[judge.Question], look: Callable[[Visited], Look]) -> Visited:
@@ -200,7 +201,8 @@ class Audit:
     def _visit(self, asked: Mapping[str, Mapping[str, Asked]], look: Callable[[Visited], Look]) -> Visited:
         """What the hosts answer now, each kept on the disk as soon as it is there; in a file where that is wanted."""
         journal, options = Journal(self.journal), self.settings.options
-        visited = self._declared(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
+        visited = journal.whole(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
+        visited = self._declared(visited)
         if self.settings.second_look and not self.stop.by:
             first = look(visited)
             more = again.questions(self.inventory, first.failures, first.findings, first.evidence)
@@ -208,13 +210,14 @@ class Audit:
             self._decided = None if more else first
             if more:
                 keep = partial(journal.keep, again=True)
-                visited = saved.joined(visited, collect(self.inventory, more, options, stop=self.stop, keep=keep))
+                second = collect(self.inventory, more, options, stop=self.stop, keep=keep)
+                visited = saved.joined(visited, journal.whole(second, again=True))
         visited = _ended(visited, asked, started=self.started, by=self.stop.by)
         journal.end(visited)
         problems = [f"the journal {journal.problem}"] if journal.problem else []
         if self.settings.save:
             try:
-                write(Path(self.settings.save), saved.text(visited))
+                write(Path(self.settings.save), saved.parts(visited))
             except OSError as error:
                 problems.append(f"{self.settings.save}: {error.strerror}")
         return replace(visited, problems=tuple(problems))

@@ -122,8 +122,8 @@ class HostEvidence:
         return self.get("listeners")  # type: ignore[no-any-return]
 
     @property
-    def open_ports(self) -> tuple[proc_net.Entry, ...]:
-        """Which ports are open in the kernel's own table?"""
+    def open_ports(self) -> tuple[proc_net.Entry | proc_net.Sum, ...]:
+        """Which ports are open in the kernel's own table, or how many sockets has it?"""
         return self.get("proc_net")  # type: ignore[no-any-return]
 
     @property
@@ -218,6 +218,8 @@ class HostEvidence:
         found = self.get(probe).get(key)
         if found is None:
             raise CouldNotLook(f"{self.name}: {words}: no answer in time")
+        if isinstance(found, Missing):
+            raise CouldNotLook(f"{self.name}: {found.why}")
         return found
 
     def interface_of(self, address: Address) -> str | None:

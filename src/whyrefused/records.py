@@ -30,8 +30,7 @@ class CouldNotLook(Exception):  # noqa: N818 - the outcome's own words
     """A question that the evidence cannot answer; the item that needed it ends as *error*."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+        self.why = why  # and the text of the exception: BaseException.__new__ keeps what it is made of
 
 
 class Missing:
@@ -70,6 +69,15 @@ class Missing:
     __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rpow__ = _refuse
     __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = _refuse
     __enter__ = __next__ = __await__ = __aiter__ = _refuse
+
+
+class Unneeded(Missing):
+    """Evidence that was not looked for: it only explains, and the host's first facts show nothing that needs it.
+
+    It is missing like any other, so nothing passes by it. Who meets it has found something that those facts did not.
+    """
+
+    __slots__ = ()
 
 
 class Secret:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from bench.standard import prepare
-from lab import Lab, unavailable
+from lab import Lab, paths, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ASKED = "WHYREFUSED_BENCH"
+LOCK = Path(__file__).with_name("requirements.lock")
 HOSTS, ADDRESSES = 20, 5
 
 
@@ -36,3 +42,18 @@ def lab() -> Iterator[Lab]:
     with Lab(f"bench-{os.getpid()}") as made:
         prepare(made, made.boot(*(f"h{number:02}" for number in range(1, HOSTS + 1)), addresses=ADDRESSES))
         yield made
+
+
+@pytest.fixture(scope="session")
+def rivals() -> Path:
+    """Give the programs of what users would pick instead, at their locked versions, in an environment of its own."""
+    name = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = paths.cache() / f"rivals-{name}"
+    with paths.locked("rivals"):
+        if not (folder / "whole").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            install = ("-m", "pip", "install", "--quiet", "--require-hashes", "-r", LOCK)
+            subprocess.run([folder / "bin" / "python", *install], check=True)
+            (folder / "whole").touch()
+    return folder / "bin"

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from whyrefused.collect import limits, visited
+from whyrefused.collect import limits, memory, visited
 from whyrefused.collect.crew import Crew
 from whyrefused.collect.gate import Gate
 from whyrefused.collect.stop import GRACE as STOPPING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Inventory
     from whyrefused.script import Asked
 
-    Keep = Callable[[Iterable[Answer]], None]
+    Keep = Callable[[Iterable[Answer]], list[Answer]]
 
 GRACE = 5.0  # seconds after a host's deadline until its thread is left alone
 SLOW_LINE = 30.0  # seconds between two lines where there is no terminal
@@ -35,12 +35,12 @@ def collect(
     options: Options,
     *,
     stop: Stop | None = None,
-    keep: Keep = lambda _: None,
+    keep: Keep = list,
 ) -> Visited:
     """What do all hosts answer, visited side by side? A reply for every host that is asked, and warnings.
 
     Where `stop` is asked no other host is visited, and those that are being visited have a little time; who has not
-    answered by then has no reply. `keep` gets what is finished before it counts as such.
+    answered by then has no reply. `keep` gets what is finished before it counts as such, and says what of it is held.
     """
     stop = stop or Stop()
     done: queue.SimpleQueue[Answer] = queue.SimpleQueue()
@@ -57,8 +57,10 @@ def collect(
             elif crew.again(name):
                 return
 
+    memory.few_heaps()
     crew.start(work)
     answers = _gather(asked, crew, done, options, stop, keep)
+    memory.give_back()
     return visited.of(answers).ordered(asked).with_notes(*notes, *crew.notes)
 
 
@@ -79,8 +81,7 @@ def _gather(  # noqa: PLR0913, PLR0917 - all that a visit consists of
             batch = [(reply, ()) for reply in _overdue(asked, crew.begun, answers, options)]
             for reply, _ in batch:
                 crew.leave(reply.host)
-        keep(batch)
-        answers |= {one[0].host: one for one in batch}
+        answers |= {one[0].host: one for one in keep(batch)}
         progress.show(len(answers))
         if stop.by:
             since = since or time.monotonic()

@@ -17,7 +17,7 @@ from whyrefused.records import BadInput, Frame, Missing, Problem, Reply
 from whyrefused.whose import rebooted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SCHEMA = "whyrefused/evidence/1"
 JOURNAL = "whyrefused/journal/1"
@@ -32,11 +32,32 @@ def dumps(replies: Iterable[Reply]) -> str:
 
 def text(kept: Visited) -> str:
     """Which text keeps this visit? What there is nothing to say of is left out."""
+    return "".join(parts(kept))
+
+
+def parts(kept: Visited) -> Iterator[str]:
+    """The same text host by host: it is never in memory as a whole."""
     about = {key: getattr(kept, key) for key in ABOUT}
     warnings = {host: list(said) for host, said in kept.warnings.items() if said}
     more = {key: value for key, value in {**about, "notes": list(kept.notes), "warnings": warnings}.items() if value}
-    hosts = {host: entry(reply) for host, reply in kept.replies.items()}
-    return json.dumps({"schema": SCHEMA, "hosts": hosts, **more}, indent=1, sort_keys=True) + "\n"
+    before = "{\n"
+    for key, value in sorted({"schema": SCHEMA, "hosts": "", **more}.items()):
+        yield f"{before} {json.dumps(key)}: "
+        yield from _hosts(kept) if key == "hosts" else [_indented(value, 1)]
+        before = ",\n"
+    yield "\n}\n"
+
+
+def _hosts(kept: Visited) -> Iterator[str]:
+    before = "{\n"
+    for host in sorted(kept.replies):
+        yield f"{before}  {json.dumps(host)}: {_indented(entry(kept.replies[host]), 2)}"
+        before = ",\n"
+    yield "\n }" if kept.replies else "{}"
+
+
+def _indented(value: object, depth: int) -> str:
+    return json.dumps(value, indent=1, sort_keys=True).replace("\n", "\n" + depth * " ")
 
 
 def entry(reply: Reply) -> dict[str, Any]:
@@ -77,7 +98,7 @@ def _evidence(path: str, kept: Stored) -> Visited:
         else:
             places[name] = place
             try:
-                _reply(name, value)
+                reply_of(name, value)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 wrong = error
     if about["schema"] != SCHEMA:
@@ -85,7 +106,7 @@ def _evidence(path: str, kept: Stored) -> Visited:
     if wrong or "hosts" not in about:
         raise ValueError from wrong
     return Visited(
-        replies=Replies(places, lambda name: _reply(name, kept.at(places[name]))),
+        replies=Replies(places, lambda name: reply_of(name, kept.at(places[name]))),
         warnings={name: _texts(said) for name, said in about.get("warnings", {}).items()},
         notes=_texts(about.get("notes", [])),
         started=str(about.get("started", "")),
@@ -115,7 +136,7 @@ def _journal(kept: Stored) -> Visited:
             head = one
         elif "host" in one:
             again = bool(one["again"])
-            reply = _reply(str(one["host"]), one)
+            reply = reply_of(str(one["host"]), one)
             looks[again].setdefault(reply.host, place)
             warnings[again].setdefault(reply.host, tuple(dict.fromkeys(_texts(one["warnings"]))))
         elif "finished" in one and end is None:
@@ -136,7 +157,7 @@ def _journal(kept: Stored) -> Visited:
 
 
 def _of_lines(kept: Stored, places: Mapping[str, Place]) -> Replies:
-    return Replies(places, lambda name: _reply(name, kept.at(places[name])))
+    return Replies(places, lambda name: reply_of(name, kept.at(places[name])))
 
 
 def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above
@@ -145,7 +166,8 @@ def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above
     return tuple(map(str, value))
 
 
-def _reply(name: str, one: Mapping[str, Any]) -> Reply:
+def reply_of(name: str, one: Mapping[str, Any]) -> Reply:
+    """Which reply does this JSON keep? Raises ValueError, KeyError, TypeError or AttributeError where it is none."""
     frames: dict[str, Frame | Missing] = {}
     for probe, frame in one["frames"].items():
         frames[probe] = (
@@ -172,7 +194,6 @@ def joined(first: Visited, second: Visited) -> Visited:
         replies=replies,
         warnings=warnings,
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
-        interrupted=first.interrupted,
     )
 
 
