@@ -301,6 +301,9 @@ def run_bundle(state: State, item: pytest.Item) -> bool | None:
         hook.pytest_runtest_logstart(nodeid=name, location=location)
         if state.verdicts and name in state.verdicts.results:
             _tell(state.verdicts, item, name, keywords)
+        else:
+            place = (str(item.path), (location[1] or 0) + 1, "Skipped: not visited")
+            _log(item, "skipped", place, (name, keywords))
         hook.pytest_runtest_logfinish(nodeid=name, location=location)
     return True
 
