@@ -49,10 +49,7 @@ def templates(folder: Path, hosts: int) -> str:
     """The YAML file with a template in what is expected, so that each host's is its own."""
     path = folder / "hosts.yml"
     yaml(folder, hosts)
-    text = (
-        path.read_text().replace("db.example.com: [198", "'{{ rack }}.example.com': [198").replace("'{{ rack }}", "db")
-    )
-    return _put(path, text.replace("[198.51.100.21]", "['{{ ansible_host }}']"))
+    return _put(path, path.read_text().replace("[198.51.100.21]", "['{{ ansible_host }}']"))
 
 
 def address(number: int) -> str:

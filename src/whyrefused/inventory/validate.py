@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from whyrefused.inventory.flaws import Path
 
 LOCALHOST = "localhost"
-BOOLEANS = ["true", "false", "yes", "no", "on", "off"]
+BOOLEANS = ["true", "false", "yes", "no", "on", "off", "maybe", "auto", "always", "never"]
 KEY = "[key]"
 """How pydantic marks that a map's key, not its value, is wrong."""
 
