@@ -86,8 +86,11 @@ def _flaw(error: ErrorDetails, merged: Mapping[str, Any]) -> Flaw | None:
     path, tags, written = _place(error["loc"], merged)
     if _other_branch(error, tags, written):
         return None
+    message = _message(error, path, of_key=KEY in tags)
+    if KEY in tags:
+        return Flaw(path=path, message=message)  # the key is in the path too
     known = BOOLEANS if error["type"].startswith("bool") else _expected(error)
-    return Flaw(path=path, message=veiled(_message(error, path, of_key=KEY in tags), error["input"], known))
+    return Flaw(path=path, message=veiled(message, error["input"], known))
 
 
 def _place(location: tuple[str | int, ...], merged: Mapping[str, Any]) -> tuple[Path, tuple[str, ...], object]:
