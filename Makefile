@@ -7,12 +7,12 @@ LOCK := requirements.lock
 CASES ?= 2000
 SEED ?= 1
 
-.PHONY: audit test lint unit lab lab-down oracle bench fuzz mutants torture sbom accuracy docs lock clean
+.PHONY: audit test lint unit branches lab lab-down oracle bench fuzz mutants torture sbom accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
 
-test: lint unit ## all tests; as root on Debian those on real hosts too
+test: lint branches unit ## all tests; as root on Debian those on real hosts too
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -56,6 +56,8 @@ lock: $(STAMP) ## choose new versions of everything that is installed
 	  --extra ansible --extra dev --upgrade --output-file $(LOCK) pyproject.toml
 	echo atheris | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --upgrade --output-file tests/fuzz/requirements.lock -
+	printf '%s\n' ansible-core paramiko pyinfra pytest-testinfra | $(BIN)/uv pip compile --quiet --universal \
+	  --generate-hashes --no-emit-index-url --no-header --upgrade --output-file tests/bench/requirements.lock -
 
 $(STAMP): $(LOCK) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("whyrefused needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
@@ -64,7 +66,10 @@ $(STAMP): $(LOCK) pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? (half an hour)
+branches: $(STAMP) ## does each branch of the core that decides run in its own tests? 100 %, or it fails
+	$(BIN)/python tests/mutants --branches
+
+mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? 85 % of each module, or it fails (minutes)
 	$(BIN)/python tests/mutants
 
 torture: $(STAMP) ## cut every story at every byte, and end every answer with every status (half an hour)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from whyrefused.diagnose import UNDETERMINED
 from whyrefused.evidence import looked
+from whyrefused.plan import index
 from whyrefused.plan.ask import by_host
 from whyrefused.plan.keys.connects import PathItem
-from whyrefused.plan.who import asked
 from whyrefused.probes import _sight
 from whyrefused.records import Missing
 
@@ -51,7 +51,7 @@ def questions(
 def _of_path(inventory: Inventory, item: PathItem, failure: Failure, evidence: Evidence) -> Iterator[Question]:
     last = failure.seen.value.last
     far = item.router or item.server or ""
-    here = frozenset(asked(inventory))
+    here = index.of(inventory).asked
     if (
         failure.seen.symptom not in TELLING
         or item.who

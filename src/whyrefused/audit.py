@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,21 +12,25 @@ from whyrefused import again, judge, whose
 from whyrefused.collect import saved
 from whyrefused.collect.fleet import collect
 from whyrefused.collect.journal import Journal
+from whyrefused.collect.replies import Replies
 from whyrefused.collect.shared import once
 from whyrefused.collect.stop import Stop
 from whyrefused.collect.visited import Visited
+from whyrefused.diagnose import Diagnosis, first_of
 from whyrefused.evidence import Evidence
 from whyrefused.files import write
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
-from whyrefused.records import Reply, Run
+from whyrefused.private import private
+from whyrefused.records import NOTHING_PRIVATE, Reply, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from whyrefused.collect.visit import Options
+    from whyrefused.diagnose import Failure
     from whyrefused.plan.items import Item
-    from whyrefused.records import Finding, Inventory, Outcome, Result
+    from whyrefused.records import Finding, Inventory, Outcome, Private, Result
     from whyrefused.script import Asked
 
 
@@ -41,11 +45,12 @@ class Settings:
     connect_timeout: float = 4.0
     replay: str | None = None  # judge this saved evidence, connect to nobody
     save: str | None = None  # keep what the hosts said in this file
+    shareable: bool = False  # is a page for strangers wanted?
     second_look: bool = True  # whether both ends of an undetermined path are looked at again
     shared: str | None = None  # folder in which several processes of one run share what the hosts said
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: what is worked out is kept in it
 class Verdicts:
     """What one run found, before it is known which of the items ran to their end."""
 
@@ -59,6 +64,23 @@ class Verdicts:
     finished: str = ""  # when the last host had answered
     interrupted: str = ""  # by what the visit was
     problems: tuple[str, ...] = ()  # what could not be written
+    private: Private = NOTHING_PRIVATE
+
+    @cached_property
+    def finding(self) -> Mapping[str, Finding]:
+        """Which finding has this id?"""
+        return {finding.id: finding for finding in self.findings}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the replies of all hosts say of the selected items."""
+
+    evidence: Evidence
+    held: Mapping[str, judge.Judged]  # what was seen of those that a test is still to assert
+    results: Mapping[str, Result]  # by id, none of them with its finding
+    failures: tuple[Failure, ...]  # in the order of the items
+    findings: tuple[Finding, ...]
 
 
 def now() -> str:
@@ -77,46 +99,71 @@ class Audit:
         self.evidence = Evidence(())
         self.journal: Path | None = None  # where what is finished is kept until the reports have it
         self.stop = Stop()
-        self._judged: dict[str, judge.Judged] = {}
+        self._judged: Mapping[str, judge.Judged] = {}
+        self._decided: Look | None = None  # what the first look found, where it is all there is to find
         self.verdicts = self._of(NOBODY, (), ())
 
     def judged(self, result: str) -> judge.Judged | None:
-        """What became of this item? None before the hosts were visited."""
+        """What became of this item? None before the hosts were visited, and of those that `run` did not hold."""
         return self._judged.get(result)
 
     def expect(self, selected: Sequence[judge.Question]) -> None:
         """Note which items are to be judged, so that none is lost if the run ends before."""
-        waiting = [judge.Judged(question=one, outcome="skipped", seen=None, why=judge.NOT_RUN) for one in selected]
+        waiting = [judge.result(judge.not_run(one, judge.NOT_RUN), {}) for one in selected]
         self.verdicts = self._of(NOBODY, waiting, ())
 
-    def run(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> None:
-        """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence."""
-        visited = self._visited(selected, skip)
-        self.evidence = Evidence(visited.replies.values())
-        judged = [self._judge(one, visited, skip) for one in selected]
-        findings = judge.explain(self.inventory, judged, self.evidence)
-        self._judged = {one.question.id: one for one in judged}
-        self.verdicts = self._of(visited, judged, findings)
+    def run(
+        self,
+        selected: Sequence[judge.Question],
+        skip: type[BaseException],
+        *,
+        hold: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        """Visit the hosts of the selected items, judge these, find the causes. Raises `BadInput` on bad evidence.
 
-    def _judge(self, question: judge.Question, visited: Visited, skip: type[BaseException]) -> judge.Judged:
-        """Is this item as declared? Of a host that nobody came to, nothing is said."""
-        if visited.interrupted and question.item.host not in visited.replies:
-            return judge.not_run(question, f"{judge.INTERRUPTED} ({visited.interrupted})")
-        return judge.judge(question, self.evidence, skip)
+        What was seen of an item is held where `hold` says so of its id: where a test is still to assert it.
+        """
+        look = partial(self._look, selected=selected, skip=skip, hold=hold)
+        visited = self._visited(selected, look)
+        found = self._decided or look(visited)
+        self._decided = None
+        self.evidence, self._judged = found.evidence, found.held
+        first = first_of(found.findings)
+        results = (found.results[one.id] for one in selected)
+        told = (replace(one, finding=first[one.id]) if one.id in first else one for one in results)
+        self.verdicts = self._of(visited, told, found.findings)
 
-    def _again(
-        self, replies: Mapping[str, Reply], selected: Sequence[judge.Question], skip: type[BaseException]
-    ) -> Mapping[str, Mapping[str, Asked]]:
-        """What is asked once more, where the first look leaves a path undetermined?"""
-        evidence = Evidence(replies.values())
-        judged = [judge.judge(one, evidence, skip) for one in selected]
-        failures, findings = judge.failures(judged), judge.explain(self.inventory, judged, evidence)
-        return again.questions(self.inventory, failures, findings, evidence)
+    def _look(
+        self,
+        visited: Visited,
+        *,
+        selected: Sequence[judge.Question],
+        skip: type[BaseException],
+        hold: Callable[[str], bool],
+    ) -> Look:
+        """What do these replies say of the selected items?"""
+        evidence = Evidence(visited.replies)
+        diagnosis = Diagnosis(self.inventory, evidence)
+        held: dict[str, judge.Judged] = {}
+        results: dict[str, Result] = {}
+        failures: dict[str, Failure] = {}
+        for question in _by_host(selected):
+            one = _judged(question, visited, evidence, skip)
+            results[question.id] = judge.result(one, {})
+            if hold(question.id):
+                held[question.id] = one
+            if failure := judge.failure(one):
+                failures[question.id] = failure
+                diagnosis.add(failure)
+        in_order = tuple(failures[one.id] for one in selected if one.id in failures)
+        return Look(
+            evidence=evidence, held=held, results=results, failures=in_order, findings=diagnosis.findings()
+        )  # fmt: skip
 
     def _of(
         self,
         visited: Visited,
-        judged: Iterable[judge.Judged],
+        results: Iterable[Result],
         findings: tuple[Finding, ...],
     ) -> Verdicts:
         hosts = set(visited.replies)
@@ -129,16 +176,17 @@ class Audit:
             sources=self.inventory.sources,
             started=visited.started or self.started,
             hosts=tuple(visited.replies),
-            results={one.question.id: judge.result(one, findings) for one in judged},
+            results={one.id: one for one in results},
             findings=findings,
             groups=groups,
             notes=(*self.inventory.warnings, *visited.told),
             finished=visited.finished,
             interrupted=visited.interrupted,
             problems=visited.problems,
+            private=private(self.inventory, self.items, self.evidence) if self.settings.shareable else NOTHING_PRIVATE,
         )
 
-    def _visited(self, selected: Sequence[judge.Question], skip: type[BaseException]) -> Visited:
+    def _visited(self, selected: Sequence[judge.Question], look: Callable[[Visited], Look]) -> Visited:
         asked = questions(self.inventory, [one.item for one in selected], self.settings.connect_timeout)
         if self.settings.replay:
             kept = saved.read(self.settings.replay)
@@ -147,33 +195,37 @@ class Audit:
             return self._declared(found) if kept.interrupted else found
         if self.settings.shared:
             shared = Path(self.settings.shared)
-            return once(shared, lambda: self._visit(asked, selected, skip)).ordered(asked)
-        return self._visit(asked, selected, skip)
+            return once(shared, lambda: self._visit(asked, look)).ordered(asked)
+        return self._visit(asked, look)
 
-    def _visit(
-        self,
-        asked: Mapping[str, Mapping[str, Asked]],
-        selected: Sequence[judge.Question],
-        skip: type[BaseException],
-    ) -> Visited:
+    def _visit(self, asked: Mapping[str, Mapping[str, Asked]], look: Callable[[Visited], Look]) -> Visited:
         """What the hosts answer now, each kept on the disk as soon as it is there; in a file where that is wanted."""
         journal, options = Journal(self.journal), self.settings.options
-        visited = self._declared(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
-        if self.settings.second_look and not self.stop.by and (more := self._again(visited.replies, selected, skip)):
-            again = partial(journal.keep, again=True)
-            visited = saved.joined(visited, collect(self.inventory, more, options, stop=self.stop, keep=again))
+        visited = journal.whole(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
+        visited = self._declared(visited)
+        if self.settings.second_look and not self.stop.by:
+            first = look(visited)
+            more = again.questions(self.inventory, first.failures, first.findings, first.evidence)
+            # Where nothing is asked again, what was found is what is told.
+            self._decided = None if more else first
+            if more:
+                keep = partial(journal.keep, again=True)
+                second = collect(self.inventory, more, options, stop=self.stop, keep=keep)
+                visited = saved.joined(visited, journal.whole(second, again=True))
         visited = _ended(visited, asked, started=self.started, by=self.stop.by)
         journal.end(visited)
         problems = [f"the journal {journal.problem}"] if journal.problem else []
         if self.settings.save:
             try:
-                write(Path(self.settings.save), saved.text(visited))
+                write(Path(self.settings.save), saved.parts(visited))
             except OSError as error:
                 problems.append(f"{self.settings.save}: {error.strerror}")
         return replace(visited, problems=tuple(problems))
 
     def _declared(self, visited: Visited) -> Visited:
-        return replace(visited, replies=whose.declared(self.inventory, visited.replies))
+        replies = visited.replies
+        reasons = whose.others(self.inventory, replies)
+        return replace(visited, replies=Replies(replies, lambda host: whose.taken(replies[host], reasons)))
 
 
 def _replayed(kept: Visited, asked: Iterable[str]) -> Visited:
@@ -181,10 +233,27 @@ def _replayed(kept: Visited, asked: Iterable[str]) -> Visited:
     if kept.interrupted:
         return _ended(kept.ordered(asked), asked, started=kept.started, by=kept.interrupted, finished=kept.finished)
     missing = "not in the saved evidence"
-    replies = {
-        name: kept.replies.get(name) or Reply(host=name, frames={}, unreached=missing) for name in asked
-    }  # fmt: skip
-    return replace(kept.ordered(asked), replies=replies)
+    hosts = tuple(asked)
+    replies = Replies(
+        hosts, lambda name: kept.replies.get(name) or Reply(host=name, frames={}, unreached=missing)
+    )  # fmt: skip
+    return replace(kept.ordered(hosts), replies=replies)
+
+
+def _judged(question: judge.Question, visited: Visited, evidence: Evidence, skip: type[BaseException]) -> judge.Judged:
+    """Is this item as declared? Of a host that nobody came to, nothing is said."""
+    if visited.interrupted and question.item.host not in visited.replies:
+        return judge.not_run(question, f"{judge.INTERRUPTED} ({visited.interrupted})")
+    return judge.judge(question, evidence, skip)
+
+
+def _by_host(selected: Iterable[judge.Question]) -> Iterator[judge.Question]:
+    """The same items, those of one host together: what a host said is then read once, and need not be held."""
+    hosts: dict[str, list[judge.Question]] = {}
+    for one in selected:
+        hosts.setdefault(one.item.host, []).append(one)
+    for items in hosts.values():
+        yield from items
 
 
 def _ended(visited: Visited, asked: Iterable[str], *, started: str, by: str, finished: str = "") -> Visited:
@@ -204,13 +273,17 @@ def nothing(sources: tuple[str, ...], by: str) -> Verdicts:
     )  # fmt: skip
 
 
+def _ended_as(one: Result, outcome: Outcome) -> Result:
+    return one if one.outcome == outcome else replace(one, outcome=outcome)
+
+
 def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Sequence[tuple[str, str, str]]) -> Run:
     """What do the reports show, once it is known how each item ended? What did not run says so; nothing is left out.
 
     `outcomes` has the items that ran, by id, as pytest counted them.
     """
     results = tuple(
-        replace(one, outcome=outcomes[one.id]) if one.id in outcomes
+        _ended_as(one, outcomes[one.id]) if one.id in outcomes
         else replace(one, outcome="skipped", observed=judge.NOT_RUN, evidence=(), finding=None, symptom=None)
         for one in verdicts.results.values()
     )  # fmt: skip
@@ -231,4 +304,5 @@ def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Seque
         groups=verdicts.groups,
         notes=verdicts.notes,
         foreign=tuple(foreign),
+        private=verdicts.private,
     )

@@ -18,7 +18,7 @@ from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.records import Ruling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.facts.addresses import Address
@@ -87,7 +87,7 @@ class Case:
     declared_ports: Mapping[str, str | None]  # of the server: key -> unit
     free_units: tuple[str, ...] = ()  # of the server: declared to run, and not named by any port's `service`
     answers: tuple[Address, ...] = ()  # declared of the name that a path dials
-    others: frozenset[Address] = frozenset()  # addresses that are other hosts' in the inventory
+    others: Container[Address] = ()  # addresses that are other hosts' in the inventory
     through: Through | None = None  # of a path on which a proxy is declared
     forward: ForwardItem | None = None  # the declared port forward that it leads through
     arrival: Arrival | None = None  # at the server behind that; None where it is not seen to lead there

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from whyrefused.case import BrowseItem, excluded, unknown
 from whyrefused.cases import case_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from whyrefused.evidence import Evidence
     from whyrefused.facts.refuser import Refusal
     from whyrefused.plan.items import Item
-    from whyrefused.records import Inventory, Ruling, Seen
+    from whyrefused.records import Inventory, Line, Ruling, Seen
 
 UNDETERMINED = "undetermined"
 
@@ -39,12 +39,60 @@ def diagnose(inventory: Inventory, failures: Iterable[Failure], evidence: Eviden
     them is what a client meets first. A failure that is no refused connection, such as a port that should be closed
     and is not, has no finding.
     """
-    found: dict[str, Finding] = {}
-    for failure in sorted(failures, key=_nearest_first):
-        for finding in _explained(inventory, failure, evidence):
-            known = found.get(finding.id)
-            found[finding.id] = _joined(known, finding) if known else finding
-    return tuple(sorted(found.values(), key=_weight))
+    diagnosis = Diagnosis(inventory, evidence)
+    for failure in failures:
+        diagnosis.add(failure)
+    return diagnosis.findings()
+
+
+class Diagnosis:
+    """The roots of the failures so far. In which order these come does not matter, so that each comes with its host."""
+
+    def __init__(self, inventory: Inventory, evidence: Evidence) -> None:
+        self._inventory = inventory
+        self._evidence = evidence
+        self._roots: dict[str, _Root] = {}
+
+    def add(self, failure: Failure) -> None:
+        """Why is this one not as declared?"""
+        place = _nearest_first(failure)
+        for finding in _explained(self._inventory, failure, self._evidence):
+            known = self._roots.setdefault(finding.id, _Root(place, finding))
+            known.parts.append(_Part(place, finding.explains, finding.evidence, finding.hides))
+            if place < known.place:
+                known.place, known.told = place, finding
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Which roots explain them? Each once."""
+        return tuple(sorted((root.joined() for root in self._roots.values()), key=_weight))
+
+
+class _Part(NamedTuple):
+    """What one failure adds to its root."""
+
+    place: tuple[int, str]
+    explains: tuple[str, ...]
+    evidence: tuple[Line, ...]
+    hides: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Root:
+    """One root, in the words of what stands nearest to it."""
+
+    place: tuple[int, str]
+    told: Finding
+    parts: list[_Part] = field(default_factory=list)
+
+    def joined(self) -> Finding:
+        """All that it explains, and the evidence of each, the nearest first."""
+        self.parts.sort(key=lambda part: part.place)
+        return replace(
+            self.told,
+            explains=tuple(dict.fromkeys(one for part in self.parts for one in part.explains)),
+            evidence=tuple(dict.fromkeys(line for part in self.parts for line in part.evidence)),
+            hides=tuple(dict.fromkeys(code for part in self.parts for code in part.hides)),
+        )
 
 
 def _explained(inventory: Inventory, failure: Failure, evidence: Evidence) -> list[Finding]:
@@ -71,12 +119,19 @@ def _ruled(code: str, case: Case, evidence: Evidence) -> Ruling:
     return ruling
 
 
-def first_of(findings: Iterable[Finding], result: str) -> str | None:
-    """Which finding explains this result first? The one that no other of its findings hides."""
-    mine = [finding for finding in findings if result in finding.explains]
+def first_of(findings: Iterable[Finding]) -> Mapping[str, str]:
+    """Which finding explains each failed result first? The one that no other of its findings hides."""
+    by_result: dict[str, list[Finding]] = {}
+    for finding in findings:
+        for result in finding.explains:
+            by_result.setdefault(result, []).append(finding)
+    return {result: _first(mine) for result, mine in by_result.items()}
+
+
+def _first(mine: list[Finding]) -> str:
     codes = {finding.cause for finding in mine}
     plain = [one for one in mine if one.cause == UNDETERMINED or not codes & set(registry()[one.cause].hidden_by)]
-    return (plain or mine)[0].id if mine else None
+    return (plain or mine)[0].id
 
 
 NEAREST = (
@@ -150,14 +205,4 @@ def _undetermined(case: Case, result: str, rulings: Mapping[str, Ruling], refusa
         fix=(),
         verify=(),
         differential=rulings,
-    )
-
-
-def _joined(known: Finding, more: Finding) -> Finding:
-    """Two failures with one root: all that it explains, and the evidence of each."""
-    return replace(
-        known,
-        explains=tuple(dict.fromkeys((*known.explains, *more.explains))),
-        evidence=tuple(dict.fromkeys((*known.evidence, *more.evidence))),
-        hides=tuple(dict.fromkeys((*known.hides, *more.hides))),
     )

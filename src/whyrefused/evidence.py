@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook, Frame, Line, Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from whyrefused.facts.addresses import Address
     from whyrefused.probes import (
@@ -43,6 +44,9 @@ HELP: Mapping[str, str] = {
 }
 """What would help, by what sudo permits (`identity`)."""
 
+HELD = 8 << 20
+"""Of so many characters of what hosts said is also held what was read in them, which takes about ten times that."""
+
 
 class HostEvidence:
     """All that one host answered. Asking for what is missing raises `CouldNotLook` with the reason."""
@@ -51,6 +55,12 @@ class HostEvidence:
         self.name = name
         self._reply = reply
         self._values: dict[str, Any] = {}
+
+    @property
+    def size(self) -> int:
+        """How much did it say, in characters?"""
+        frames = self._reply.frames.values() if self._reply else ()
+        return sum(len(frame.text) for frame in frames if isinstance(frame, Frame))
 
     @property
     def unreached(self) -> str | None:
@@ -112,8 +122,8 @@ class HostEvidence:
         return self.get("listeners")  # type: ignore[no-any-return]
 
     @property
-    def open_ports(self) -> tuple[proc_net.Entry, ...]:
-        """Which ports are open in the kernel's own table?"""
+    def open_ports(self) -> tuple[proc_net.Entry | proc_net.Sum, ...]:
+        """Which ports are open in the kernel's own table, or how many sockets has it?"""
         return self.get("proc_net")  # type: ignore[no-any-return]
 
     @property
@@ -208,6 +218,8 @@ class HostEvidence:
         found = self.get(probe).get(key)
         if found is None:
             raise CouldNotLook(f"{self.name}: {words}: no answer in time")
+        if isinstance(found, Missing):
+            raise CouldNotLook(f"{self.name}: {found.why}")
         return found
 
     def interface_of(self, address: Address) -> str | None:
@@ -218,16 +230,49 @@ class HostEvidence:
 class Evidence:
     """What is known of all hosts."""
 
-    def __init__(self, replies: Iterable[Reply]) -> None:
-        self._hosts = {reply.host: HostEvidence(reply.host, reply) for reply in replies}
+    def __init__(self, replies: Mapping[str, Reply] | Iterable[Reply]) -> None:
+        self._replies = replies if isinstance(replies, Mapping) else {reply.host: reply for reply in replies}
+        self._held: dict[str, HostEvidence] = {}
+        self._size = 0
+        self._at: Mapping[Address, tuple[str, ...]] | None = None
 
     def __getitem__(self, host: str) -> HostEvidence:
-        return self._hosts.get(host) or HostEvidence(host, None)
+        found = self._held.get(host)
+        if found is None:
+            reply = self._replies.get(host)
+            found = HostEvidence(host, reply)
+            if reply is not None:
+                self._hold(found)
+        return found
+
+    def _hold(self, one: HostEvidence) -> None:
+        """Keep what was read of a host, and forget those that were read first: what is read again costs time alone."""
+        self._held[one.name] = one
+        self._size += one.size
+        while self._size > HELD and len(self._held) > 1:
+            oldest = next(iter(self._held))
+            self._size -= self._held.pop(oldest).size
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Which hosts were asked?"""
-        return tuple(self._hosts)
+        return tuple(self._replies)
+
+    def holders(self, address: Address) -> tuple[str, ...]:
+        """Which hosts have this address for others to reach? Every host is looked at once."""
+        if self._at is None:
+            found: dict[Address, list[str]] = {}
+            for name in self._replies:
+                host = self._held.get(name) or HostEvidence(name, self._replies[name])
+                own = looked(lambda of=host: of.addresses)
+                for one in (
+                    ()
+                    if isinstance(own, Missing)
+                    else dict.fromkeys(one.address for one in own if one.scope == "global")
+                ):
+                    found.setdefault(one, []).append(name)
+            self._at = {address: tuple(names) for address, names in found.items()}
+        return self._at.get(address, ())
 
 
 def looked(question: Any) -> Any:  # noqa: ANN401 - passes through what the question gives

@@ -7,15 +7,21 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 PRIVATE_FOLDER, PRIVATE = 0o700, 0o600
+PIECE = 1 << 20
 
 
-def write(path: str | os.PathLike[str], text: str, mode: int = PRIVATE) -> None:
+def write(path: str | os.PathLike[str], text: str | Iterable[str], mode: int = PRIVATE) -> None:
     """Put `text` at `path` as one step: until it is all on the disk, what stood there stays. Raises OSError.
 
-    The folder is made when it is missing. Only a regular file is ever replaced: a link that somebody planted, a device
-    or a pipe is refused, since the rename would put a file in its place (as root, in place of /dev/null).
+    A text in parts is never in memory as a whole. The folder is made when it is missing. Only a regular file is ever
+    replaced: a link that somebody planted, a device or a pipe is refused, since the rename would put a file in its
+    place (as root, in place of /dev/null).
     """
     target = Path(path)
     if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
@@ -23,7 +29,7 @@ def write(path: str | os.PathLike[str], text: str, mode: int = PRIVATE) -> None:
     make_folder(target.parent)
     temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        _fill(temporary, text.encode("utf-8", "backslashreplace"), mode)
+        _fill(temporary, [text] if isinstance(text, str) else text, mode)
         os.rename(temporary, target)  # noqa: PTH104 - beside open, write and fsync: the five calls that can fail
     except BaseException:
         with suppress(OSError):
@@ -42,21 +48,40 @@ def make_folder(path: Path) -> None:
 
 def append(descriptor: int, data: bytes) -> None:
     """Put all of it at the end of an open file, and on the disk. Raises OSError."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    _put(descriptor, data)
     os.fsync(descriptor)
 
 
-def _fill(path: Path, data: bytes, mode: int) -> None:
+def _put(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _fill(path: Path, parts: Iterable[str], mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
-        append(descriptor, data)
+        for piece in _pieces(parts):
+            _put(descriptor, piece.encode("utf-8", "backslashreplace"))
+        os.fsync(descriptor)
     except BaseException:
         with suppress(OSError):
             os.close(descriptor)
         raise
     os.close(descriptor)  # a network's file system may tell only here that the disk is full
+
+
+def _pieces(parts: Iterable[str]) -> Iterator[str]:
+    """The same text in few pieces."""
+    some: list[str] = []
+    size = 0
+    for part in parts:
+        some.append(part)
+        size += len(part)
+        if size >= PIECE:
+            yield "".join(some)
+            some, size = [], 0
+    yield "".join(some)
 
 
 def _settle(folder: Path) -> None:

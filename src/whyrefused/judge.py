@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.diagnose import Failure, diagnose, first_of
+from whyrefused.diagnose import Failure, diagnose
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.records import CouldNotLook, Missing, Result, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from whyrefused.evidence import Evidence
     from whyrefused.plan.items import Item
@@ -98,11 +98,14 @@ def _as_exception(reason: BaseException) -> Exception | None:
 
 def failures(judged: Iterable[Judged]) -> tuple[Failure, ...]:
     """Which of these items are not as declared?"""
-    return tuple(
-        Failure(id=one.question.id, item=one.question.item, seen=one.seen)
-        for one in judged
-        if one.outcome == "failed" and one.seen is not None
-    )
+    return tuple(filter(None, map(failure, judged)))
+
+
+def failure(one: Judged) -> Failure | None:
+    """What is there to explain? None where it is as declared, or nobody knows."""
+    if one.outcome != "failed" or one.seen is None:
+        return None
+    return Failure(id=one.question.id, item=one.question.item, seen=one.seen)
 
 
 def explain(inventory: Inventory, judged: Iterable[Judged], evidence: Evidence) -> tuple[Finding, ...]:
@@ -110,8 +113,8 @@ def explain(inventory: Inventory, judged: Iterable[Judged], evidence: Evidence) 
     return diagnose(inventory, failures(judged), evidence)
 
 
-def result(one: Judged, findings: Iterable[Finding]) -> Result:
-    """How does the report tell this item?"""
+def result(one: Judged, first: Mapping[str, str]) -> Result:
+    """How does the report tell this item? `first` has the finding that explains it, by its id."""
     item, seen = one.question.item, one.seen
     plain = Result(
         id=one.question.id,
@@ -122,7 +125,7 @@ def result(one: Judged, findings: Iterable[Finding]) -> Result:
         expected=item.wanted,
         observed=one.why or (seen.said if seen else ""),
         evidence=seen.lines if seen else (),
-        finding=first_of(findings, one.question.id) if one.outcome == "failed" else None,
+        finding=first.get(one.question.id) if one.outcome == "failed" else None,
     )
     if not isinstance(item, PathItem):
         return plain

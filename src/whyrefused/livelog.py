@@ -7,7 +7,7 @@ import logging
 import traceback
 from typing import TYPE_CHECKING
 
-from whyrefused.report import terminal
+from whyrefused.escape import terminal
 
 if TYPE_CHECKING:
     import pytest

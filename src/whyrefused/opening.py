@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whyrefused import garbage
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def abandon() -> None:
 
 def begin(config: pytest.Config) -> Future[Inventory]:
     """Read it beside whatever else there is to do; what is wrong with it is told when the result is asked for."""
+    garbage.seldom()
     reading: Future[Inventory] = Future()
 
     def work() -> None:

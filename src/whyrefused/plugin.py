@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from whyrefused import garbage
 from whyrefused.collect.stop import Stop
 from whyrefused.signals import Signals
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "configured_in", "headroom",
           "forwards", "browses")  # fmt: skip
 STATE = pytest.StashKey["State"]()
+KEYWORDS = pytest.StashKey[Any]()
 
 
 class State:
@@ -44,6 +46,7 @@ class State:
         self.problem: str | None = None  # what is wrong with the inventory or the command line
         self.broken: str | None = None  # the traceback of a fault of our own
         self.verdicts: Verdicts | None = None
+        self.running = ""  # the id of the item that runs now
         self.outcomes: dict[str, Outcome] = {}
         self.foreign: dict[str, tuple[str, str, str]] = {}
         self.run: Run | None = None
@@ -54,6 +57,8 @@ class State:
         self.claim: Claim | None = None  # the files that this run alone writes
         self.junit: Junit | None = None
         self.kept: Path | None = None  # the journal, where the reports could not be written
+        self.bundled: bool | None = None  # one item of pytest for each host and check; None: not known yet
+        self.parameters: dict[str, list[Any]] = {}  # of the check that is collected at this moment
 
 
 def _positive(kind: type[float]) -> Callable[[str], float]:
@@ -97,6 +102,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="auto: where the first look leaves a path undetermined, dial it a dozen times more while both ends look",
     )
     add("--findings", metavar="FILE", help="write results and findings as JSON (reports/latest.json)")
+    add("--shareable", metavar="FILE", help="write the page once more, for strangers: names, addresses, users replaced")
     add("--save-evidence", metavar="FILE", help="keep what the hosts said, redacted, in one file")
     add(
         "--evidence",
@@ -105,6 +111,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--vault-id", action="append", default=[], metavar="ID", help="passed to ansible-inventory")
     add("--vault-password-file", action="append", default=[], metavar="FILE", help="passed to ansible-inventory")
+    add(
+        "--items",
+        choices=("auto", "each", "host"),
+        help="each: one item of pytest for each declared item; host: one for each host and check, which reports them "
+        "one by one; auto: host above 10,000 declared items",
+    )
+    parser.addini("whyrefused_items", "the same as --items, where that is not given", default="auto")
     add("--no-inventory-cache", action="store_true", help="read the inventory anew, and keep nothing of it")
     parser.addini("whyrefused_cache", "keep what was made of an inventory for the next run", type="bool", default=True)
     parser.addini("whyrefused_inventory", "inventory where --inventory is not given", type="args", default=[])
@@ -198,7 +211,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
         return None
     from whyrefused import wiring  # noqa: PLC0415 - the first check is collected: now it is needed
 
-    return None if wiring.parameters(collector.config.stash[STATE], _check_of(collector)) else []
+    return wiring.items(collector.config.stash[STATE], _check_of(collector), collector, obj)
 
 
 def _check_of(node: pytest.Item | pytest.Collector) -> str:
@@ -213,20 +226,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         check = _check_of(metafunc.definition)
-        metafunc.parametrize("declared", wiring.parameters(state, check))
+        metafunc.parametrize("declared", state.parameters.pop(check, []) or wiring.parameters(state, check))
     elif "_testinfra_host" in metafunc.fixturenames and metafunc.config.getoption("inventory"):
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         wiring.feed_testinfra(state)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Which items are left is known; a worker's controller is told before it is told of the items."""
-    if hasattr(session.config, "workerinput"):
-        from whyrefused import wiring  # noqa: PLC0415 - as above
-
-        wiring.tell(session.config.stash[STATE], session.items)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -243,6 +247,22 @@ def _stop_if_broken(state: State) -> None:
         pytest.exit(state.broken, returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """All have selected: what is left of one host and check is one item now. Who only collects sees each.
+
+    A worker's controller is told that hosts will be visited before it is told of the items.
+    """
+    if hasattr(session.config, "workerinput"):
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.tell(session.config.stash[STATE], session.items)
+    if session.config.stash[STATE].bundled and not session.config.option.collectonly:
+        from whyrefused import bundles  # noqa: PLC0415 - as above
+
+        session.items[:] = bundles.bundled(session.items)
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     """Which inventory is it, and how much of it?"""
     audit = config.stash[STATE].audit
@@ -250,7 +270,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
         return None
     from whyrefused import wiring  # noqa: PLC0415 - as above
 
-    return wiring.opening(audit)
+    return wiring.opening(audit, bundled=bool(config.stash[STATE].bundled))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -262,6 +282,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
         state.signals.tearing = False
         wiring.visit(state, session.items)
+        session.testscollected = wiring.many(session.items)
         _stop_if_broken(state)
         # A worker's own controller waits for each of its items.
         if state.stop.by and not hasattr(session.config, "workerinput"):
@@ -278,10 +299,22 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         raise
 
 
+@pytest.hookimpl(specname="pytest_runtest_protocol", tryfirst=True)
+def pytest_runtest_protocol_of_bundle(item: pytest.Item) -> bool | None:
+    """What is one item for each host and check is judged by now: each of its items is told of by itself."""
+    state = item.config.stash[STATE]
+    if not state.bundled:
+        return None
+    from whyrefused import wiring  # noqa: PLC0415 - as above
+
+    return wiring.run_bundle(state, item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A signal tears tests of others, which may take for ever; ours end by themselves, and are told of whole."""
     state = item.config.stash[STATE]
+    state.running = item.nodeid
     signals = state.signals
     signals.tearing = "declared" not in getattr(item, "fixturenames", ())
     try:
@@ -305,10 +338,11 @@ def evidence(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - whyrefuse
 
 
 @pytest.fixture
-def seen(request: pytest.FixtureRequest, declared: object) -> Seen:  # noqa: ARG001 - the item it belongs to
+def seen(pytestconfig: pytest.Config, declared: object) -> Seen:  # noqa: ARG001 - the item it belongs to
     """What the check looks at. What could not be looked at ends the item as an error; here, so that it is one."""
-    audit = request.config.stash[STATE].audit
-    judged = audit.judged(request.node.nodeid) if audit else None
+    # pytest's own `request` would cost as much as all else of an item's set-up.
+    state = pytestconfig.stash[STATE]
+    judged = state.audit.judged(state.running) if state.audit else None
     if judged is None:
         pytest.skip("not visited")
     if judged.miss is not None:
@@ -330,6 +364,8 @@ def pytest_runtest_makereport(
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
         wiring.inert(report)
+        # pytest keeps all three reports of an item until its end.
+        report.keywords = item.stash.setdefault(KEYWORDS, report.keywords)
     if judged is not None and audit is not None:
         vars(report)["whyrefused"] = judged.outcome  # TestReport keeps extra attributes, through xdist too
         if report.failed and call.excinfo is not None:
@@ -438,7 +474,8 @@ class Last:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Signals do again what they did."""
+    """Signals do again what they did, and Python looks for garbage as it did."""
+    garbage.as_before()
     state = config.stash.get(STATE, None)
     if state is not None:
         state.signals.restore()

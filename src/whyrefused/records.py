@@ -30,8 +30,7 @@ class CouldNotLook(Exception):  # noqa: N818 - the outcome's own words
     """A question that the evidence cannot answer; the item that needed it ends as *error*."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+        self.why = why  # and the text of the exception: BaseException.__new__ keeps what it is made of
 
 
 class Missing:
@@ -70,6 +69,15 @@ class Missing:
     __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = __rpow__ = _refuse
     __rand__ = __ror__ = __rxor__ = __rlshift__ = __rrshift__ = _refuse
     __enter__ = __next__ = __await__ = __aiter__ = _refuse
+
+
+class Unneeded(Missing):
+    """Evidence that was not looked for: it only explains, and the host's first facts show nothing that needs it.
+
+    It is missing like any other, so nothing passes by it. Who meets it has found something that those facts did not.
+    """
+
+    __slots__ = ()
 
 
 class Secret:
@@ -239,6 +247,17 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Private:
+    """Names that a report for strangers does not tell, as the inventory and the hosts have them."""
+
+    hosts: frozenset[str] = frozenset()  # inventory names, addresses, the hosts' own names, declared destinations
+    users: frozenset[str] = frozenset()  # who logs in, or is become
+
+
+NOTHING_PRIVATE = Private()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One whole run, as the reports show it."""
 
@@ -252,3 +271,4 @@ class Run:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # group -> hosts of this run
     notes: tuple[str, ...] = ()  # what the reader must know: host key checking off, interrupted by …
     foreign: tuple[tuple[str, str, str], ...] = ()  # other tests of the same run: (id, outcome, text)
+    private: Private = NOTHING_PRIVATE

@@ -19,7 +19,7 @@ from whyrefused.probes import _rights, registry
 from whyrefused.records import Frame, Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from whyrefused.probes import Probe
 
@@ -27,6 +27,12 @@ Asked = tuple[str, ...]
 
 NICE = 10
 """How far the whole visit stands back for the host's own work (nice(1))."""
+PATIENCE = 4
+"""Seconds that all have together that answer at once."""
+MEMORY = 32768
+"""KiB of address space that the shell has which asks them."""
+ARGUMENT = 100_000
+"""Bytes of shell text that are given to `sh -c`; Linux takes 128 KiB (execve(2), MAX_ARG_STRLEN)."""
 
 # LC_ALL=C makes ${#o} count bytes. A fragment's last line is its status and the token: where `head` cut, it is not
 # there. `all` is read to its end before it runs, so a script that arrives cut runs nothing.
@@ -34,12 +40,53 @@ HEAD = r"""
 LC_ALL=C; export LC_ALL S R A M
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin; export PATH
 renice -n NICE -p $$ >/dev/null 2>&1; ionice -c 3 -p $$ >/dev/null 2>&1
-command -v timeout >/dev/null 2>&1 || timeout() { shift; "$@"; }
+E=exec; command -v timeout >/dev/null 2>&1 || { E=; timeout() { shift; "$@"; }; }
 ask() {
-o=$( { timeout "$2" sh -c "$4" </dev/null 2>&1; printf '\n%s %s' "$?" "$T"; } | head -c "$3" )
+o=$( { timeout "$2" sh -c "${4:-$Q}" sh "$1" </dev/null 2>&1; printf '\n%s %s' "$?" "$T"; } | head -c "$3" )
 printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$T" "$1" "${#o}" "$o" "$T" "$1"
 }
 """.replace("NICE", str(NICE))
+
+# What answers at once is asked in one shell, which has one deadline and one bound of memory for all. What it owes, as
+# one of them took too long, printed too much or ended the shell, is asked by itself, with limits of its own; its last
+# frame too, which may be half of one.
+FIRST = r"""
+once() { token=$T; export token; $E timeout SECONDS sh -c "$Q"; }
+whole() { case $q in *"
+ALL $T") ;; *) return 1 ;; esac; }
+cut() { q=${q%"BEGIN $T "*}; }
+owed() { case "$q
+" in *"
+END $T $1
+"*) return 1 ;; esac; }
+""".replace("SECONDS", str(PATIENCE))
+
+# Who asks for nothing slow is done before it could be told that its reader has gone.
+SLOW = r"""
+first() { q=$(once); whole || cut; printf '%s\n' "$q"; whole || left; }
+watch 2>/dev/null & w=$!; r=$(all 2>/dev/null); kill $w; wait $w
+"""
+QUICK = r"""
+q=$(once 2>/dev/null); r=$q
+whole || { cut; echo; watch 2>/dev/null & w=$!; r="$q
+$(left 2>/dev/null)"; kill $w; wait $w; }
+"""
+
+# The token is for no program's environment. A frame that is too large is told as one without a status. A fragment finds
+# in seen_NAME what the frame NAME holds, if that ended well and was asked before. A shell whose variables have no
+# memory left ends; what it starts may have as much as before.
+TOGETHER = r"""
+if [ "$1" ]; then "p_$1"; exit; fi
+_token=$token; unset token; timeout() { shift; "$@"; }
+_v=; [ "$( ulimit -S -v 2>/dev/null )" != unlimited ] || { ulimit -S -v MEMORY 2>/dev/null && _v=1; }
+frame() {
+o=$( trap 'printf "\n%s %s" "$?" "$_token"' EXIT; [ -z "$_v" ] || ulimit -S -v unlimited; exec </dev/null 2>&1; "p_$1" )
+[ "${#o}" -le "$2" ] || o=
+printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$_token" "$1" "${#o}" "$o" "$_token" "$1"
+case $o in *"
+0 $_token") eval "seen_$1=\$o" ;; esac
+}
+""".replace("MEMORY", str(MEMORY))
 
 # What of the wanted rights does sudo give? sudo-rs lists as sudo does; where there is no list, one command is tried.
 # What is refused leaves a file in /run/sudo/ts, but with -k (sudo(8)).
@@ -98,19 +145,37 @@ def script(asked: Mapping[str, Asked], token: str, *, become: str = "") -> str:
     `sudo -n`, empty for those of the login.
     """
     probes = {name: registry()[name] for name in sorted(asked)}
-    slow = [_call(name, probe, asked[name]) for name, probe in probes.items() if probe.SIDE_BY_SIDE]
-    quick = [_call(name, probe, asked[name]) for name, probe in probes.items() if not probe.SIDE_BY_SIDE]
-    body = "\n".join(quick) or ":"
-    for call in slow:
-        # The left side runs while the right one does; its frame follows in one piece. No file is needed.
-        body = f"{call} | {{\n{body}\ncat\n}}"
+    program = _together({name: probe for name, probe in probes.items() if probe.AT_ONCE}, asked)
+    alone = {name for name, probe in probes.items() if not (program and probe.AT_ONCE)}
+    calls = {name: _call(name, probe, asked[name] if name in alone else None) for name, probe in probes.items()}
+    left = [name for name in probes if probes[name].AT_ONCE]
+    slow = [name for name in probes if name not in left]
+    beside = [f"! owed {name} || {calls[name]}" for name in left if probes[name].SIDE_BY_SIDE]
+    rest = "\n".join(f"! owed {name} || {calls[name]}" for name in left if not probes[name].SIDE_BY_SIDE) or ":"
     sudo = f"sudo -n -u {shlex.quote(become)} --" if become else ""
     rights = f"U={shlex.quote(become)}; R=$S{RIGHTS.replace('LISTED', _listed())}" if become else ""
+    together = f"all() {{\n{_beside((calls[name] for name in slow), 'first')}\n}}{SLOW}" if slow else QUICK
     return (
-        f"S={shlex.quote(sudo)}; A=; M=; T={shlex.quote(token)}{HEAD}{rights}{WATCH}all() {{\n{body}\n}}\n"
-        "watch 2>/dev/null & w=$!; r=$(all 2>/dev/null); kill $w; wait $w; "
+        f"S={shlex.quote(sudo)}; A=; M=; T={shlex.quote(token)}; Q={shlex.quote(program)}{HEAD}{rights}{WATCH}{FIRST}"
+        f"left() {{\n{_beside(beside, rest)}\n}}\n{together}"
         f'printf \'\\n%s\\nDONE %s %s\\n\' "$r" "$T" {len(probes)}\n'
     )
+
+
+def _beside(slow: Iterable[str], body: str) -> str:
+    """Which text runs these side by side, and the body beside them? Each frame follows in one piece; no file is needed."""
+    for call in slow:
+        body = f"{{ {call}; }} | {{\n{body}\ncat\n}}"
+    return body
+
+
+def _together(probes: Mapping[str, Probe], asked: Mapping[str, Asked]) -> str:
+    """Which program asks all of these, or one that is its argument? Empty where it would be too long."""
+    order = sorted(probes, key=lambda name: (probes[name].SIDE_BY_SIDE, bool(probes[name].AFTER), name))
+    parts = [f"p_{name}() {{\n{probes[name].fragment(asked[name])}\n}}" for name in order]
+    frames = [f"frame {name} {probes[name].BYTES}" for name in order]
+    text = "\n".join([*parts, TOGETHER.strip(), *frames, "printf 'ALL %s\\n' \"$_token\""])
+    return text if probes and len(text.encode()) <= ARGUMENT else ""
 
 
 def _listed() -> str:
@@ -119,8 +184,16 @@ def _listed() -> str:
     return "|".join(f'*"/{command},"*' for command in dict.fromkeys(commands)) or "'none'"
 
 
-def _call(name: str, probe: Probe, asked: Asked) -> str:
-    return f"ask {name} {probe.SECONDS} {probe.BYTES} {shlex.quote(probe.fragment(asked))}"
+def _call(name: str, probe: Probe, asked: Asked | None) -> str:
+    """Which text asks one probe by itself? With its own fragment, if its arguments are given."""
+    own = "" if asked is None else f" {shlex.quote(probe.fragment(asked))}"
+    return f"ask {name} {probe.SECONDS} {probe.BYTES}{own}"
+
+
+FIELDS = re.compile(rb"([a-z_]{1,40}) (\d{1,9})\n")
+"""What follows the token in the head of a frame."""
+STATUS = re.compile(rb"(\d{1,3}) ")
+"""An exit status, before the token that ends a frame."""
 
 
 def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Frame | Missing]:
@@ -129,9 +202,8 @@ def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Fra
     What stands outside of the frames, as a login script may print it, is passed over.
     """
     frames: dict[str, Frame | Missing] = {}
-    head = re.compile(rb"^BEGIN " + re.escape(token.encode()) + rb" ([a-z_]{1,40}) (\d{1,9})\n", re.MULTILINE)
     at = 0
-    while found := head.search(reply, at):
+    while found := _head(reply, token, at):
         name, length = found[1].decode(), int(found[2])
         body = reply[found.end() : found.end() + length]
         tail = f"\nEND {token} {name}\n".encode()
@@ -140,16 +212,34 @@ def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Fra
             frames.setdefault(name, Missing(f"{name}: the answer was cut off"))
             break
         frames[name] = Missing(f"{name}: answered twice") if name in frames else _frame(name, body, token)
-    whole = re.search(rb"^DONE " + re.escape(token.encode()) + rb" (\d+)$", reply[at:], re.MULTILINE)
+    whole = _whole(reply, token, at)
     for name in asked:
         if name not in frames:
             frames[name] = Missing(f"{name}: {'not answered' if whole else 'the answer was cut off'}")
     return {name: frames[name] for name in asked}
 
 
+def _head(reply: bytes, token: str, at: int) -> re.Match[bytes] | None:
+    """Where does the next frame begin? At the beginning of a line; what its head says."""
+    begin = f"BEGIN {token} ".encode()
+    while (start := reply.find(begin, at)) >= 0:
+        found = FIELDS.match(reply, start + len(begin))
+        if found and (start == 0 or reply[start - 1 : start] == b"\n"):
+            return found
+        at = start + len(begin)
+    return None
+
+
+def _whole(reply: bytes, token: str, at: int) -> bool:
+    """Is the last line there?"""
+    done = f"DONE {token} ".encode()
+    lines = (line for line in reply[at:].split(b"\n") if line.startswith(done))
+    return any(re.fullmatch(rb"\d+", line.removeprefix(done)) for line in lines)
+
+
 def _frame(name: str, body: bytes, token: str) -> Frame | Missing:
     text, _, last = body.rpartition(b"\n")
-    status, _, end = last.partition(b" ")
-    if not status.isdigit() or len(status) > 3 or end != token.encode():  # noqa: PLR2004 - an exit status
+    status = STATUS.match(last)
+    if not status or last[status.end() :] != token.encode():
         return Missing(f"{name}: the answer is larger than {registry()[name].BYTES} bytes")
-    return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status))
+    return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status[1]))

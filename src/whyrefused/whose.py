@@ -39,16 +39,23 @@ def rebooted(first: Reply, second: Reply) -> str | None:
     return f"rebooted: the host was started anew between two looks (boot id {before.boot}, then {after.boot})"
 
 
+def others(inventory: Inventory, replies: Mapping[str, Reply]) -> Mapping[str, str]:
+    """Which replies are those of another host than the declared one, and why?"""
+    known = {host: who for host, reply in replies.items() if (who := _over_ssh(inventory, reply))}
+    return {**dict(_named_otherwise(inventory, known)), **dict(_same_socket(inventory, known))}
+
+
 def declared(inventory: Inventory, replies: Mapping[str, Reply]) -> dict[str, Reply]:
     """The same replies, those of another host than the declared one as unreached."""
-    known = {host: who for host, reply in replies.items() if (who := _over_ssh(inventory, reply))}
-    reasons = {**dict(_named_otherwise(inventory, known)), **dict(_same_socket(inventory, known))}
-    return {
-        host: replace(reply, frames={}, unreached=f"not-the-declared-host: {reasons[host]}")
-        if host in reasons
-        else reply
-        for host, reply in replies.items()
-    }
+    reasons = others(inventory, replies)
+    return {host: taken(reply, reasons) for host, reply in replies.items()}
+
+
+def taken(reply: Reply, reasons: Mapping[str, str]) -> Reply:
+    """The same reply, or none where it is another host's."""
+    if reply.host not in reasons:
+        return reply
+    return replace(reply, frames={}, unreached=f"not-the-declared-host: {reasons[reply.host]}")
 
 
 def _over_ssh(inventory: Inventory, reply: Reply) -> Identity | None:

@@ -7,18 +7,18 @@ import os
 import re
 import threading
 import traceback
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from whyrefused import junit, livelog, ssh
-from whyrefused import report as reports
+from whyrefused import bundles, junit, livelog, ssh
 from whyrefused.audit import Audit, Settings, finished, nothing, now
-from whyrefused.causes import registry
 from whyrefused.claim import AUDITS, claim, claimed, reserve
 from whyrefused.collect.visit import Options
+from whyrefused.escape import terminal
 from whyrefused.files import write
 from whyrefused.judge import Question
 from whyrefused.opening import begin, named
@@ -27,27 +27,28 @@ from whyrefused.redact import redact
 from whyrefused.status import exit_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from whyrefused.audit import Verdicts
     from whyrefused.claim import Claim
-    from whyrefused.plan.items import Item
     from whyrefused.plugin import State
     from whyrefused.records import Finding, Outcome, Run
 
+Keywords = dict[str, Literal[1]]
 QUIET_FROM = 500  # failures; pytest's own section of them takes quadratic time
 LATEST = Path("reports") / "latest"
 
 
-def parameters(state: State, check: str) -> list[object]:
+def parameters(state: State, check: str) -> list[Any]:
     """Which items of this check does the inventory declare, as parameters with ids and marks?"""
     audit = _audit(state)
     if audit is None or state.config.option.collectonly:
         leave_the_page(state)  # that of the last run tells more than one of pytest-html's without items
     if audit is None:
         return []
+    marked = cache(lambda host: _marks(audit, check, host))
     return [
-        pytest.param(item, id=_ascii(item.label), marks=_marks(audit, item))
+        pytest.param(item, id=_ascii(item.label), marks=marked(item.host))
         for item in audit.items
         if item.check == check
     ]
@@ -57,10 +58,29 @@ def _ascii(label: str) -> str:
     return label.encode("ascii", "backslashreplace").decode().replace("::", "..")
 
 
-def _marks(audit: Audit, item: Item) -> list[pytest.MarkDecorator]:
-    groups = audit.inventory.hosts[item.host].groups
-    names = [item.check, *(["paths"] if item.check == "connects" else []), *(mark_of(group) for group in groups)]
-    return [getattr(pytest.mark, name) for name in names]
+def _marks(audit: Audit, check: str, host: str) -> list[pytest.MarkDecorator]:
+    groups = audit.inventory.hosts[host].groups
+    names = [check, *(["paths"] if check == "connects" else []), *(mark_of(group) for group in groups)]
+    return [_mark(name) for name in names]
+
+
+@cache
+def _mark(name: str) -> pytest.MarkDecorator:
+    return getattr(pytest.mark, name)  # type: ignore[no-any-return]
+
+
+def items(state: State, check: str, collector: pytest.Collector, test: object) -> list[pytest.Item] | None:
+    """Which items has this test of a check? None where pytest is to make them: one for each that is declared."""
+    found = parameters(state, check)
+    if not found or state.audit is None:
+        return []
+    if state.bundled is None:
+        state.bundled = bundles.wanted(state.config, len(state.audit.items))
+    # Where two hosts are called alike in ASCII, pytest gives one of them another name.
+    if state.bundled and bundles.plain(collector, test) and len({one.id for one in found}) == len(found):
+        return list(bundles.collected(collector, test, found))
+    state.parameters = {check: found}
+    return None
 
 
 def mark_of(group: str) -> str:
@@ -74,14 +94,14 @@ def _audit(state: State) -> Audit | None:
         try:
             settings = _settings(state.config)
             state.reading = state.reading or begin(state.config)
-            if not state.config.option.collectonly and not settings.replay:
-                # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
-                threading.Thread(target=ssh.warm_up, daemon=True).start()
             state.signals.install()
             state.audit = Audit(settings, state.reading.result())
             state.audit.stop = state.stop
+            if not state.config.option.collectonly and not settings.replay and _over_ssh(state.audit):
+                # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
+                threading.Thread(target=ssh.warm_up, daemon=True).start()
         except BadInput as bad:
-            state.problem = reports.terminal(str(bad))
+            state.problem = terminal(str(bad))
             return None
         except Exception as error:  # noqa: BLE001 - pytest would tell of it with our variables, and passwords in them
             state.broken = without_variables(error)
@@ -92,9 +112,14 @@ def _audit(state: State) -> Audit | None:
     return state.audit
 
 
+def _over_ssh(audit: Audit) -> bool:
+    hosts = audit.inventory.hosts
+    return any(hosts[name].connection.kind == "ssh" for name in audit.inventory.selected)
+
+
 def without_variables(error: BaseException) -> str:
     """What is told of a fault of our own? Its traceback, never with what the variables held (`--showlocals`)."""
-    return reports.terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
+    return terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
 
 
 def refuse_bad_input(state: State) -> None:
@@ -104,7 +129,7 @@ def refuse_bad_input(state: State) -> None:
         Audit(_settings(state.config), begin(state.config).result())
     except BadInput as bad:
         leave_the_page(state)
-        raise pytest.UsageError(reports.terminal(str(bad))) from bad
+        raise pytest.UsageError(terminal(str(bad))) from bad
 
 
 def reserve_files(config: pytest.Config) -> Claim:
@@ -125,7 +150,7 @@ def heard(state: State) -> None:
         try:
             take(state)
         except BadInput as bad:
-            raise pytest.UsageError(reports.terminal(str(bad))) from bad
+            raise pytest.UsageError(terminal(str(bad))) from bad
 
 
 def take(state: State) -> None:
@@ -141,7 +166,7 @@ def take(state: State) -> None:
 def _written(config: pytest.Config) -> list[Path]:
     """Which files does a run write?"""
     option = config.option
-    files = (*_targets(config), option.save_evidence, getattr(option, "xmlpath", None))
+    files = (*_targets(config), option.shareable, option.save_evidence, getattr(option, "xmlpath", None))
     return [Path(file) for file in files if file]
 
 
@@ -160,6 +185,7 @@ def _settings(config: pytest.Config) -> Settings:
         connect_timeout=get("connect_timeout"),
         replay=get("evidence"),
         save=get("save_evidence"),
+        shareable=bool(get("shareable")),
         second_look=get("second_look") == "auto",
         shared=worker.get("whyrefused"),
     )
@@ -217,18 +243,25 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
     # All that is loaded by now stays; pytest has the garbage collector go through everything twice at the end.
     gc.freeze()
     leave_the_page(state)
-    threading.Thread(target=reports.warm_up, daemon=True).start()
+    threading.Thread(target=_warm_up_report, daemon=True).start()
     try:
         _keep(state, audit)
-        audit.run(questions, pytest.skip.Exception)
+        alone = {item.nodeid for item in items if not isinstance(item, bundles.HostCheck)}
+        audit.run(questions, pytest.skip.Exception, hold=alone.__contains__)
         state.verdicts = audit.verdicts
     except BadInput as bad:
         state.audit = None  # nothing was asked, so there is nothing to report
-        raise pytest.UsageError(reports.terminal(str(bad))) from bad
+        raise pytest.UsageError(terminal(str(bad))) from bad
     except OSError as error:
         raise pytest.UsageError(f"{error.filename or 'evidence'}: {error.strerror}") from error
     except Exception as error:  # noqa: BLE001 - as above
         state.broken = without_variables(error)
+
+
+def _warm_up_report() -> None:
+    from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
+
+    reports.warm_up()
 
 
 def _keep(state: State, audit: Audit) -> None:
@@ -244,25 +277,66 @@ def _keep(state: State, audit: Audit) -> None:
 
 def run_out(state: State, items: Sequence[pytest.Item]) -> None:
     """Tell what is known of the items that pytest will not come to: the run was told to end, and they are judged."""
-    results = state.verdicts.results if state.verdicts else {}
+    if state.verdicts is None:
+        return
     for item in items:
-        one = results.get(item.nodeid)
-        if one is None or item.nodeid in state.outcomes:
-            continue
-        said: object = None
-        if one.outcome == "skipped":
-            said = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {one.observed}")
-        elif one.outcome != "passed" and state.verdicts:
-            said = told(state.verdicts, item.nodeid)
-        log(item, one.outcome, said, whyrefused=one.outcome)
+        for name in _names(item):
+            if name in state.verdicts.results and name not in state.outcomes:
+                _tell(state.verdicts, item, name, dict.fromkeys(item.keywords, 1))
 
 
-def log(item: pytest.Item, outcome: Outcome, said: object, **ours: Outcome) -> None:
+def run_bundle(state: State, item: pytest.Item) -> bool | None:
+    """Tell of each of these items as pytest tells of its own, until the run is to stop (-x, --maxfail, a signal).
+
+    None where it is an item that pytest runs.
+    """
+    if not isinstance(item, bundles.HostCheck):
+        return None
+    session, hook = item.session, item.ihook
+    keywords: Keywords = dict.fromkeys(item.keywords, 1)
+    for name in _names(item):
+        if session.shouldfail or session.shouldstop:
+            break
+        location = (*item.location[:2], name.rpartition("::")[2])
+        hook.pytest_runtest_logstart(nodeid=name, location=location)
+        if state.verdicts and name in state.verdicts.results:
+            _tell(state.verdicts, item, name, keywords)
+        hook.pytest_runtest_logfinish(nodeid=name, location=location)
+    return True
+
+
+def many(items: Sequence[pytest.Item]) -> int:
+    """How many items does pytest tell of?"""
+    return sum(len(_names(item)) for item in items)
+
+
+def _names(item: pytest.Item) -> tuple[str, ...]:
+    """Under which ids is told of this one?"""
+    return tuple(one.id for one in item.questions) if isinstance(item, bundles.HostCheck) else (item.nodeid,)
+
+
+def _tell(verdicts: Verdicts, item: pytest.Item, name: str, keywords: Keywords) -> None:
+    one = verdicts.results[name]
+    said: object = None
+    if one.outcome == "skipped":
+        said = (str(item.path), (item.location[1] or 0) + 1, terminal(f"Skipped: {one.observed}"))
+    elif one.outcome != "passed":
+        said = told(verdicts, name)
+    _log(item, one.outcome, said, (name, keywords), whyrefused=one.outcome)
+
+
+def log(item: pytest.Item, outcome: Outcome, said: object) -> None:
     """Tell pytest's reports how an item ended that pytest did not bring to its end."""
+    _log(item, outcome, said, (item.nodeid, dict.fromkeys(item.keywords, 1)))
+
+
+def _log(item: pytest.Item, outcome: Outcome, said: object, known: tuple[str, Keywords], **ours: Outcome) -> None:
+    """The same of one of those that an item stands for: its id, and the item's keywords."""
+    name, keywords = known
     report = pytest.TestReport(
-        nodeid=item.nodeid,
-        location=item.location,
-        keywords=dict.fromkeys(item.keywords, 1),
+        nodeid=name,
+        location=(*item.location[:2], name.rpartition("::")[2]),
+        keywords=keywords,
         outcome="failed" if outcome == "error" else outcome,
         longrepr=said,  # type: ignore[arg-type] # what a report of pytest's own would hold
         when="setup" if outcome in {"error", "skipped"} else "call",
@@ -273,6 +347,8 @@ def log(item: pytest.Item, outcome: Outcome, said: object, **ours: Outcome) -> N
 
 def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
     for item in items:
+        if isinstance(item, bundles.HostCheck):
+            yield from item.questions
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         if isinstance(item, pytest.Function) and "declared" in parameters:
             look = getattr(item.module, "look", None)
@@ -288,22 +364,24 @@ def leave_the_page(state: State) -> None:
                 state.config.pluginmanager.unregister(plugin)
 
 
-def opening(audit: Audit) -> str:
+def opening(audit: Audit, *, bundled: bool) -> str:
     """Which inventory is it, and how much of it?"""
     hosts, items = len(audit.inventory.selected), len(audit.items)
-    sources = reports.terminal(", ".join(audit.inventory.sources))
-    return f"inventory: {sources} ({hosts} hosts, {items} items declared)"
+    sources = terminal(", ".join(audit.inventory.sources))
+    words = "; run as one for each host and check: --items" if bundled else ""
+    return f"inventory: {sources} ({hosts} hosts, {items} items declared{words})"
 
 
 def inert(report: pytest.TestReport) -> None:
     """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
-    report.sections = [(name, reports.terminal(text)) for name, text in report.sections]
+    if report.sections:
+        report.sections = [(name, terminal(text)) for name, text in report.sections]
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
-        report.longrepr = (path, line, reports.terminal(reason))
+        report.longrepr = (path, line, terminal(reason))
     elif report.longrepr is not None:
         text = report.longreprtext
-        shown = reports.terminal(text)
+        shown = terminal(text)
         if shown != text.replace("\t", "    "):
             report.longrepr = shown
 
@@ -314,14 +392,14 @@ def told(verdicts: Verdicts, result: str) -> str:
     pytest repeats the first line in its short summary.
     """
     one = verdicts.results[result]
-    finding = next((finding for finding in verdicts.findings if finding.id == one.finding), None)
+    finding = verdicts.finding.get(one.finding or "")
     rows = [("could not look" if one.outcome == "error" else "saw", one.observed)]
     if finding:
         rows.insert(0, (finding.cause, _because(finding) or one.observed))
     rows.insert(1 if finding or one.outcome == "error" else 0, ("wanted", one.expected))
     rows += [(f"{line.host}: {line.source}", line.line) for line in one.evidence[:4]]
     rows += [("fix", line) for line in finding.fix[:3]] if finding else []
-    return reports.terminal("\n".join(f"{name}: {words}" for name, words in rows))
+    return terminal("\n".join(f"{name}: {words}" for name, words in rows))
 
 
 def _because(finding: Finding) -> str:
@@ -331,6 +409,9 @@ def _because(finding: Finding) -> str:
 
 def report(state: State, session: pytest.Session) -> None:
     """Write the page and the findings, and set the exit status that tells the whole story."""
+    from whyrefused import report as reports  # noqa: PLC0415 - as above
+    from whyrefused.causes import registry  # noqa: PLC0415 - as above
+
     if state.verdicts is None:
         return
     leave_the_page(state)
@@ -339,12 +420,18 @@ def report(state: State, session: pytest.Session) -> None:
     html, findings = _targets(state.config)
     causes = {code: (cause.title, cause.text) for code, cause in registry().items()}
     if html:
-        css = "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
-        _write(state, html, reports.page(run, css, causes=causes))
+        _write(state, html, reports.page(run, _css(state), causes=causes))
+    if state.config.option.shareable:
+        _write(state, state.config.option.shareable, reports.page(reports.shareable(run), _css(state), causes=causes))
     if findings:
-        _write(state, findings, reports.to_json(run))
+        _write(state, findings, reports.in_parts(run))
     _be_brief(state, run)
     set_status(state, session)
+
+
+def _css(state: State) -> str:
+    """Which style is added to ours? pytest-html's `--css`."""
+    return "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
 
 
 def report_nothing(state: State, session: pytest.Session) -> None:
@@ -373,7 +460,7 @@ def conclude(state: State, session: pytest.Session) -> None:
     set_status(state, session)
 
 
-def _write(state: State, path: str | Path, text: str) -> None:
+def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:
     try:
         write(path, text)
     except OSError as error:
@@ -402,6 +489,8 @@ def set_status(state: State, session: pytest.Session) -> None:
 
 def closing(state: State) -> list[str]:
     """The findings, and the sentence in which a run ends."""
+    from whyrefused.report.totals import summary  # noqa: PLC0415 - as above
+
     run = state.run
     if run is None:
         return []
@@ -413,12 +502,12 @@ def closing(state: State) -> list[str]:
     lines += [f"what the hosts said is kept: --evidence={state.kept}"] if state.kept else []
     left = state.claim.abandoned if state.claim else ()
     lines += [f"note: a killed run left what its hosts had said: --evidence={journal}" for journal in left]
-    lines.append(reports.summary(run))
+    lines.append(summary(run))
     option = state.config.option
     written = getattr(option, "htmlpath", None) or (None if option.findings else LATEST.with_suffix(".html"))
     if written and not state.unwritten:
         lines.append(f"Report: {written}")
-    return [part for line in lines for part in reports.terminal(line).split("\n")]
+    return [part for line in lines for part in terminal(line).split("\n")]
 
 
 def _finding(number: int, finding: Finding) -> list[str]:

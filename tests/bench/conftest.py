@@ -1,19 +1,25 @@
-"""Benchmarks run when they are asked for, and share one fleet of twenty hosts."""
+"""Benchmarks run when they are asked for, and share one lab of twenty hosts with five addresses each."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from bench.standard import prepare
-from lab import Lab, unavailable
+from lab import Lab, paths, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ASKED = "WHYREFUSED_BENCH"
-HOSTS = 20
+LOCK = Path(__file__).with_name("requirements.lock")
+HOSTS, ADDRESSES = 20, 5
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,5 +40,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lab() -> Iterator[Lab]:
     """Give twenty hosts on which everything is as the standard audit declares it."""
     with Lab(f"bench-{os.getpid()}") as made:
-        prepare(made, made.boot(*(f"h{number:02}" for number in range(1, HOSTS + 1))))
+        prepare(made, made.boot(*(f"h{number:02}" for number in range(1, HOSTS + 1)), addresses=ADDRESSES))
         yield made
+
+
+@pytest.fixture(scope="session")
+def rivals() -> Path:
+    """Give the programs of what users would pick instead, at their locked versions, in an environment of its own."""
+    name = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    folder = paths.cache() / f"rivals-{name}"
+    with paths.locked("rivals"):
+        if not (folder / "whole").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+            install = ("-m", "pip", "install", "--quiet", "--require-hashes", "-r", LOCK)
+            subprocess.run([folder / "bin" / "python", *install], check=True)
+            (folder / "whole").touch()
+    return folder / "bin"

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 SETTLE = 0.3
 """Seconds in which the hosts end what the last command began, before their CPU time is read."""
+SAMPLE = 0.02
+"""Seconds between two looks at who holds how much."""
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -75,6 +78,40 @@ def lap(one: Contestant, output: Path, hosts: Callable[[], float]) -> Lap:
         others=max(0.0, (_busy() - busy_before - client - served) / whole),
         status=process.returncode,
     )
+
+
+def peak(one: Contestant, output: Path) -> float:
+    """How many MiB does it hold at most, all its processes together? What they share is counted once (PSS)."""
+    most = 0
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            one.argv, cwd=one.cwd, env=one.environ, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None:
+            most = max(most, sum(map(_held, _family(process.pid))))
+            time.sleep(SAMPLE)
+    if process.returncode:
+        raise ChildProcessError(output.read_text())
+    return most / 1024
+
+
+def _family(pid: int) -> list[int]:
+    """Who is this process, with all that it has begun (proc_pid_task, `children`)?"""
+    found = [pid]
+    with suppress(OSError):
+        for file in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in file.read_text().split():
+                found += _family(int(child))
+    return found
+
+
+def _held(pid: int) -> int:
+    """How many KiB does it hold? Nothing, once it has ended."""
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(row.split()[1]) for row in rows if row.startswith("Pss:")), 0)
 
 
 def _busy() -> float:

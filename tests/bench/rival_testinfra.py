@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bench.standard import CLOSED, KEPT_OUT, NAMES, OPEN, PROXIES, SERVICES
+from bench.declared import CLOSED, KEPT_OUT, NAMES, OPEN, PROXIES, SERVICES
 
 
 @pytest.mark.parametrize("unit", SERVICES)

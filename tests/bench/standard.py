@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.declared import CLOSED, KEPT_OUT, LET_IN, NAMES, SERVICES
 from lab import healthy
 
 from whyrefused import script
@@ -20,13 +22,6 @@ if TYPE_CHECKING:
     from lab import Host, Lab
 
     from whyrefused.script import Asked
-
-SERVICES = ("cron", "nginx", "ssh")
-OPEN, CLOSED = (22, 80), 8443
-LET_IN, KEPT_OUT = "192.0.2.0/24", "203.0.113.0/24"
-PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
-NAMES = {"web.example.test": "198.51.100.11", "db.example.test": "198.51.100.21"}
-ITEMS = len(SERVICES) + len(OPEN) + 1 + 2 + len(PROXIES) + len(NAMES)
 
 RULES = f"""
 flush ruleset
@@ -45,11 +40,43 @@ table inet filter {{
 TOKEN = "0123456789abcdef"  # noqa: S105 - the frames' token, as long as a real run's
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Some hosts of an inventory: twenty of a lab, or as many as these have addresses."""
+
+    inventory: Path
+    places: Mapping[str, str]  # the address that is dialled, by the inventory's name
+
+
 def prepare(lab: Lab, hosts: Sequence[Host]) -> None:
     """Make all of it true on these hosts, and write the inventory that declares it."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(_settle, hosts))
-    lab.inventory({"all": {"vars": {"expect": expect()}, "hosts": {host.name: {} for host in hosts}}})
+    fleet(lab, "inventory.yml", {host.name: host.address for host in hosts})
+
+
+def fleet(lab: Lab, file: str, places: Mapping[str, str], **more: object) -> Fleet:
+    """Which fleet has an inventory that declares all of it of these hosts?"""
+    hosts = {name: {"ansible_host": address} for name, address in places.items()}
+    tree = {"all": {"vars": {"expect": expect(), **more}, "hosts": hosts}}
+    return Fleet(inventory=lab.inventory(tree, name=file), places=places)
+
+
+def twenty(lab: Lab) -> Fleet:
+    """Which fleet has every host once?"""
+    return Fleet(
+        inventory=lab.folder / "inventory.yml", places={name: host.address for name, host in lab.hosts.items()}
+    )
+
+
+def hundred(lab: Lab) -> Fleet:
+    """Which fleet has every address of every host as a host of its own?"""
+    places = {
+        f"{name}-{number}": address
+        for name, host in lab.hosts.items()
+        for number, address in enumerate(host.addresses, start=1)
+    }
+    return fleet(lab, "hundred.yml", places)
 
 
 def _settle(host: Host) -> None:

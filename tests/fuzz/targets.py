@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused import firewall, report, script
 from whyrefused.collect import saved
+from whyrefused.escape import INVISIBLE, plain, terminal, visible
 from whyrefused.inventory import guards, levels, sources
 from whyrefused.inventory.judging import wanted
 from whyrefused.inventory.plain import Unsure
@@ -22,7 +23,6 @@ from whyrefused.inventory.reading import judge
 from whyrefused.probes import Unreadable, registry
 from whyrefused.records import BadInput, Frame, Line, Missing, Result, Run
 from whyrefused.redact import redact
-from whyrefused.report.escape import INVISIBLE, plain, terminal, visible
 from whyrefused.ssh import config, known_hosts
 
 if TYPE_CHECKING:

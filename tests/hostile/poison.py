@@ -10,6 +10,7 @@ import pytest
 from scenarios import replay
 
 from whyrefused import judge
+from whyrefused.diagnose import first_of
 from whyrefused.records import Frame, Run
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def judged(inventory: Inventory, said: Mapping[str, Reply]) -> Run:
     findings = judge.explain(inventory, items, evidence)
     return Run(
         started="2026-11-22T06:00:01Z", finished="2026-11-22T06:00:03Z", inventory=inventory.sources,
-        hosts=tuple(said), complete=True, results=tuple(judge.result(one, findings) for one in items),
+        hosts=tuple(said), complete=True, results=tuple(judge.result(one, first_of(findings)) for one in items),
         findings=findings, groups={name: hosts for name, hosts in inventory.groups.items() if name != "all"},
     )  # fmt: skip
 

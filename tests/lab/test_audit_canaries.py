@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from whyrefused.report.packed import unpacked
 
 from . import canaries
 from .audit import ROOT, environment
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.lab
 
+ADDRESS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+EVERYBODYS = ("0.0.0.0", "255.255.255.255")  # noqa: S104 - as hosts print it
 VAULT = "vault-password"
 LOUD = (
     "-vv", "-rA", "--showlocals", "--tb=long", "--log-level=DEBUG", "--log-cli-level=DEBUG", "--full-trace",
@@ -94,13 +100,16 @@ class Loud:
             *(sys.executable, "-m", "pytest", f"--inventory={inventory}", f"--vault-password-file={self.vault}", *LOUD),
             *(
                 f"--{name}={self.folder}/{name}"
-                for name in ("log-file", "html", "findings", "junitxml", "save-evidence")
+                for name in ("log-file", "html", "shareable", "findings", "junitxml", "save-evidence")
             ),
             *(f"--basetemp={self.folder}/base", "-o", f"cache_dir={self.folder}/cache", *options, str(ROOT / "checks")),
         )
         done = self.lab.controller(words, cwd=self.folder, env=kept)
         files = [file for file in sorted(self.folder.rglob("*")) if file.is_file()]
+        page = self.folder / "html"
         return {
+            # What the page holds deflated is in clear here, or no secret would ever be found in it.
+            "html, its items": json.dumps(unpacked(page.read_text())).encode() if page.exists() else b"",
             "status": str(done.returncode).encode(), "stdout": done.stdout.encode(), "stderr": done.stderr.encode(),
             **{str(file.relative_to(self.folder)): file.read_bytes() for file in files},
         }  # fmt: skip
@@ -148,7 +157,7 @@ def test_no_secret_is_told(loud: Loud, user: str) -> None:
     web.run("touch /run/enough")
     shown, _ = watcher.communicate(timeout=60)
     assert b"1" == said["status"], said["stdout"].decode()
-    assert {"html", "findings", "junitxml", "save-evidence", "log-file"} <= set(said)
+    assert {"html", "html, its items", "shareable", "findings", "junitxml", "save-evidence", "log-file"} <= set(said)
     outcomes = {one["outcome"] for one in json.loads(said["findings"])["results"]}
     assert {"failed", "passed"} <= outcomes
     assert said["save-evidence"].count(b"***") > 5, "nothing was planted where the tool looks"
@@ -167,6 +176,22 @@ def test_what_is_planted_would_be_told(loud: Loud) -> None:
     """Without redaction the same run tells most of what the hosts say: the secrets stand where the tool looks."""
     said = loud.run(loud.lab.inventory(canaries.INVENTORY), "--second-look=never", blind="1")
     assert {*canaries.IN_WORDS[:7], "rule-comment"} <= set().union(*told(said).values())
+
+
+@pytest.mark.parametrize("user", ["root", "auditor"])
+def test_what_is_shared_names_nobody(loud: Loud, user: str) -> None:
+    """The page for strangers holds no name, address or user of the fleet, and has every finding of the full one."""
+    inventory = loud.lab.inventory(canaries.INVENTORY, user=user, name=f"{user}.yml")
+    said = loud.run(inventory, "--second-look=never")
+    full, page = said["html"].decode(), said["shareable"].decode()
+    shared = html.unescape(page) + json.dumps(unpacked(page))
+    fleet = {str(inventory), str(loud.lab.folder), *loud.lab.hosts, *(host.address for host in loud.lab.hosts.values())}
+    fleet |= {"auditor", "example.test"} if user == "auditor" else {"example.test"}
+    assert {canaries.APP, canaries.WEB} <= {name for name in fleet if name in full}
+    assert set() == {name for name in fleet if name in shared}
+    assert set() == {one for one in ADDRESS.findall(shared) if not one.startswith("127.") and one not in EVERYBODYS}
+    assert unpacked(page)["hosts"]
+    assert full.count('id="finding-') == shared.count('id="finding-') > 0
 
 
 CRASHES = ("audit:collect", "judge:explain", "collect.visit:_carry", "wiring:set_status", "wiring:told",

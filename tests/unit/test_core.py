@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,11 +11,11 @@ from scenarios.replay import questions_of
 from scenarios.replay import read as story
 
 from whyrefused import judge, script
+from whyrefused.escape import INVISIBLE, terminal, visible
 from whyrefused.evidence import Evidence, HostEvidence
 from whyrefused.plan.keys.services import ServiceItem
 from whyrefused.probes import DIGITS, Unreadable, failed, read, registry, whole
 from whyrefused.records import CouldNotLook, Frame, Line, Missing, Reply, Result, Run, Secret, Seen
-from whyrefused.report.escape import INVISIBLE, terminal, visible
 from whyrefused.report.totals import counted, outcomes, summary, totals
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def test_status(status: bytes, read_as: int | None) -> None:
         assert f"nft: the answer is larger than {registry()['nft'].BYTES} bytes" == found.why
     else:
         assert found == Frame(text="text", status=read_as)
+    assert isinstance(split(frame(b"text\n" + status + b" " + TOKEN.encode() + b"0"))["nft"], Missing)
 
 
 def test_bytes_that_are_no_text() -> None:
@@ -102,6 +104,8 @@ def test_a_head_begins_a_line() -> None:
     good = frame(b"a\n0 " + TOKEN.encode())
     assert isinstance(split(b"x" + good[1:])["nft"], Missing)
     assert split(good[1:])["nft"] == Frame(text="a", status=0)
+    broken = good.replace(b" nft ", b" ?\nnft ", 1)
+    assert isinstance(split(broken)["nft"], Missing)
 
 
 def test_length_lies() -> None:
@@ -119,12 +123,42 @@ def test_whether_it_was_asked_or_cut() -> None:
     """What is missing of a whole reply was not answered; of one without its end, it was cut off."""
     done = f"\nDONE {TOKEN} 1\n".encode()
     many = f"\nDONE {TOKEN} 12\n".encode()
-    cut = (done[:-2], b"", b"\nDONE ffff 1\n", b"x" + done[1:], done[:-1] + b"x\n")
+    cut = (done[:-2], b"", b"\nDONE ffff 1\n", b"x" + done[1:], done[:-1] + b"x\n", b"\n1\n")
     answered = dict.fromkeys((done, done[1:], many), "not answered")
     for sent, words in (answered | dict.fromkeys(cut, "the answer was cut off")).items():
         found = split(sent)["nft"]
         assert isinstance(found, Missing)
         assert f"nft: {words}" == found.why, sent
+
+
+def test_one_script() -> None:
+    """Quick questions stand in their order, each slow one runs beside all that follow, and each is asked once."""
+    asked: dict[str, tuple[str, ...]] = {"units": ("a",), "nft": (), "names": ("x",), "dials": ("1", "192.0.2.1 1")}
+    calls = {
+        name: f"ask {name} {it.SECONDS} {it.BYTES} {shlex.quote(it.fragment(asked[name]))}"
+        for name, it in registry().items()
+        if name in asked
+    }
+    body = (
+        f"all() {{\n{calls['names']} | {{\n{calls['dials']} | {{\n{calls['nft']}\n{calls['units']}\n"
+        "cat\n}\ncat\n}\n}\n"
+    )
+    text = script.script(asked, TOKEN)
+    assert body in text
+    assert text.endswith('DONE %s %s\\n\' "$r" "$T" 4\n')
+    assert text.startswith(f"S=''; A=; M=; T={TOKEN}\n")
+    assert "all() {\n:\n}\n" in script.script({}, TOKEN)
+
+
+def test_whose_rights() -> None:
+    """Where another user's rights are taken, whatever his name, sudo is asked for just the commands that are listed."""
+    text = script.script({"nft": ()}, TOKEN, become="db admin")
+    sudo = shlex.quote("sudo -n -u 'db admin' --")
+    assert text.startswith(f"S={sudo}; A=; M=; T={TOKEN}\n")
+    assert "U='db admin'; R=$S\npermitted() {" in text
+    listed = {run.command for it in registry().values() for run in it.RUNS if run.rights == "listed"}
+    assert listed
+    assert listed == set(re.findall(r'\*"/([^"]*),"\*[|)]', text.partition(" M=list;")[0]))
 
 
 # Completeness: an answer and its exit status.
@@ -183,6 +217,17 @@ def test_what_was_not_asked_or_reached() -> None:
         host(units=Missing("cut off")).get("units")
     assert host().name == "web1"
     assert Evidence([Reply(host="a", frames={}), Reply(host="b", frames={})]).hosts == ("a", "b")
+
+
+def test_what_nobody_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parser that breaks has not understood: a miss with the command and the kind of surprise, not the end."""
+
+    def breaks(_frame: Frame) -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(registry()["nft"], "parse", breaks)
+    with pytest.raises(CouldNotLook, match=r"^web1: nft -j list ruleset: not understood: KeyError$"):
+        host(nft=NFT).get("nft")
 
 
 def test_it_is_read_once() -> None:
@@ -328,7 +373,11 @@ def test_findings_explain_failures() -> None:
 
 
 def test_what_did_not_run_says_so() -> None:
-    """The words by which a reader knows an item that was not come to."""
+    """The words by which a reader knows an item that was not come to; it is neither a pass nor a failure."""
+    question = judge.Question(id="q", item=ITEM, look=None, test=lambda **_: None)
+    ended = judge.not_run(question, judge.INTERRUPTED)
+    assert (ended.question, ended.outcome, ended.seen, ended.why) == (question, "skipped", None, "not run: interrupted")
+    assert ended.miss is None
     assert judge.NOT_RUN == "not run: the run was cut short"
     assert judge.NO_LOOK == "its check looks at nothing"
 

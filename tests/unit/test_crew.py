@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     import pytest
 
 
+OPEN: Any = SimpleNamespace(admits=lambda _: True, enter=lambda _: None, leave=lambda _: None)
+"""A gate that lets everybody in."""
+
+
 def visited(names: list[str], forks: int, room: int, refused: int) -> tuple[list[str], Crew]:
     """Whom does a crew visit where only so many visits find room at once, and some threads are refused?"""
-    crew, done, at_work, lock = Crew(names, forks, Stop()), [], [0], threading.Lock()
+    crew, done, at_work, lock = Crew(names, forks, Stop(), OPEN), [], [0], threading.Lock()
     ended = threading.Event()
 
     def work() -> None:

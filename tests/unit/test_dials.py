@@ -278,3 +278,57 @@ def test_dead_proxy() -> None:
     key = dials.key("web.example.test", 443, "", f"CONNECT+http://127.0.0.1:{number}")
     found = python(key)[key]
     assert (None, "refused") == (found.outcome, found.symptom)
+
+
+def test_fifty_that_are_silent(dial: Run) -> None:
+    """Fifty endpoints that drop what comes are dialled side by side: all are told of, and none waits for another."""
+    with contextlib.ExitStack() as stack:
+        keys = []
+        for _ in range(50):
+            listener = stack.enter_context(listening(backlog=0))
+            for _ in range(3):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)  # noqa: FBT003 - the name of the call says it
+                client.connect_ex(listener.getsockname())
+            keys.append(dials.key("127.0.0.1", port_of(listener)))
+        start = time.monotonic()
+        found = dial(*keys, patience="2")
+        took = time.monotonic() - start
+    assert set(keys) == set(found)
+    assert {"ETIMEDOUT"} == {one.tries[0].word for one in found.values()}
+    assert took < sum(one.tries[0].milliseconds for one in found.values()) / 1000 / 2
+
+
+def test_no_more_than_so_many_at_one_place() -> None:
+    """Of a hundred paths through one proxy no more than 32 are open at once, and all are dialled."""
+    open_ = peak = 0
+    lock = threading.Lock()
+
+    def answer(taken: socket.socket) -> None:
+        nonlocal open_, peak
+        with lock:
+            open_ += 1
+            peak = max(peak, open_)
+        with taken:
+            taken.recv(4096)
+            time.sleep(0.05)
+            with lock:
+                open_ -= 1
+            taken.sendall(b"HTTP/1.1 502 Bad Gateway\r\nServer: squid\r\n\r\n")
+
+    with listening(backlog=128) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    taken, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=answer, args=(taken,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        proxy = f"CONNECT+http://127.0.0.1:{port_of(listener)}"
+        found = python(*(dials.key(f"name{number}.example.test", 80, "", proxy) for number in range(100)))
+        listener.shutdown(socket.SHUT_RDWR)
+    assert (100, {"502"}) == (len(found), {one.answers[0].line.split()[1] for one in found.values()})
+    assert 0 < peak <= 32

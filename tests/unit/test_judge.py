@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from whyrefused.diagnose import first_of
 from whyrefused.evidence import Evidence, looked
 from whyrefused.judge import Judged, Question, judge, result
 from whyrefused.plan.keys.connects import PathItem
@@ -112,7 +113,7 @@ def judged(outcome: Any, seen: Seen | None = SEEN, why: str = "", item: Any = IT
 
 def test_result() -> None:
     """A result tells what was wanted, what was seen, and by which finding it is explained; a passed one by none."""
-    findings = [finding("service-not-running", "q"), finding("proxy", "other")]
+    findings = first_of([finding("service-not-running", "q"), finding("proxy", "other")])
     failed, passed = (result(judged(outcome), findings) for outcome in ("failed", "passed"))
     assert ("x running", "x: active", "service-not-running:a:x") == (failed.expected, failed.observed, failed.finding)
     assert (SEEN.lines, None) == (passed.evidence, passed.finding)
@@ -132,13 +133,13 @@ def test_result() -> None:
 )
 def test_what_a_client_meets_first(causes: tuple[str, ...], first: str) -> None:
     """Of two roots the one that hides the other is told first."""
-    told = result(judged("failed"), [finding(cause, "q") for cause in causes])
+    told = result(judged("failed"), first_of([finding(cause, "q") for cause in causes]))
     assert f"{first}:a:x" == told.finding
 
 
 def test_unexplained() -> None:
     """A failure that no finding explains has none."""
-    assert result(judged("failed"), [finding("proxy", "other")]).finding is None
+    assert result(judged("failed"), first_of([finding("proxy", "other")])).finding is None
 
 
 def test_path() -> None:
@@ -147,11 +148,11 @@ def test_path() -> None:
     dial = Dial(tries=(one,), no_name="", lines=())
     item = PathItem(host="a", check="connects", subject="b:80", wanted="a connects to b:80", server="b",
                     destination="b.example.com", port=80, server_port="80/tcp")  # fmt: skip
-    told = result(judged("failed", Seen(value=dial, said="", symptom=dial.symptom), item=item), ())
+    told = result(judged("failed", Seen(value=dial, said="", symptom=dial.symptom), item=item), {})
     assert ("a", "b", "b.example.com", 80, "refused") == (
         told.client, told.server, told.destination, told.port, told.symptom
     )  # fmt: skip
-    assert result(judged("error", None, "x", item), ()).symptom is None
+    assert result(judged("error", None, "x", item), {}).symptom is None
 
 
 def test_evidence_misses() -> None:
@@ -176,6 +177,7 @@ def test_what_would_help() -> None:
     """What needs root says what sudo permits to the login, where it was asked."""
     told = {
         "": "ansible_become: true",
+        "all": "sudo gave it, and it was not enough",
         "list": "does not permit this command",
         "none": "permits nothing",
         "?": "ansible_become: true",
@@ -185,6 +187,9 @@ def test_what_would_help() -> None:
         frames = {"identity": identity, "nft": Frame(text="Operation not permitted", status=1)}
         with pytest.raises(CouldNotLook, match=f"needs root there .*{words}"):
             Evidence([Reply(host="a", frames=frames)])["a"].get("nft")
+    for lost in (Missing("gone"), Frame(text="nonsense", status=0)):
+        with pytest.raises(CouldNotLook, match=r"needs root there \(ansible_become"):
+            Evidence([Reply(host="a", frames={**frames, "identity": lost})])["a"].get("nft")
 
 
 def test_looked() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused.report.escape import plain, slug, terminal, visible
+from whyrefused.escape import plain, slug, terminal, visible
 
 ANY = st.text(st.characters(exclude_categories=()))
 UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -52,7 +52,7 @@ def ran(text: str, *, path: str = "", user: int | None = None, **environment: st
 
 def probe(fragment: str, *, seconds: int = 5, size: int = 1000, slow: bool = False) -> Any:  # noqa: ANN401 - a probe
     """A probe that asks this."""
-    return SimpleNamespace(SECONDS=seconds, BYTES=size, SIDE_BY_SIDE=slow, RUNS=(), fragment=lambda _asked: fragment)
+    return SimpleNamespace(SECONDS=seconds, BYTES=size, SIDE_BY_SIDE=slow, AT_ONCE=not slow, AFTER=(), RUNS=(), fragment=lambda _asked: fragment)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, run: Run, **probes: Any) -> dict[str, Frame | Missing]:  # noqa: ANN401

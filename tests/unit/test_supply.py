@@ -44,6 +44,16 @@ def test_all_is_locked_by_hash() -> None:
     assert all(re.search("--require-hashes -r|--no-deps --no-build-isolation|--quiet uv$", line) for line in installing)
 
 
+@pytest.mark.parametrize("lock", ["fuzz", "bench"])
+def test_tools_of_tests_are_locked_too(lock: str) -> None:
+    """Each is pinned with its hashes, and from no index of its own."""
+    text = (ROOT / "tests" / lock / "requirements.lock").read_text()
+    parts = sbom.parts(text)
+    assert len(parts) == len(re.findall("^[a-z0-9]", text, re.MULTILINE)) > 0
+    assert all(part.hashes for part in parts)
+    assert not re.search(r"^ *(?:-e|-i|--(?!hash=)|.*(?:://| @ ))", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     "line", ["requests", "requests>=2 \\", "requests==2.0", "-e .", "a @ https://x/a.whl", "--pre"]
 )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from whyrefused.plan import index
 from whyrefused.plan.who import is_literal
 from whyrefused.records import Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from whyrefused.facts.addresses import Address
     from whyrefused.plan.keys.connects import PathItem
     from whyrefused.records import Host, Inventory, Seen
@@ -17,8 +21,7 @@ if TYPE_CHECKING:
 def host_at(inventory: Inventory, seen: Seen) -> Host | None:
     """Which host of the inventory has the address that a path ended at? For a destination that it does not know."""
     last = seen.value.last
-    found = [host for host in inventory.hosts.values() if last and host.connection.address == str(last.address)]
-    return found[0] if found else None
+    return index.of(inventory).first("", {str(last.address)}) if last else None
 
 
 def declared_answers(inventory: Inventory, item: PathItem, server: Host | None) -> tuple[Address, ...]:
@@ -29,13 +32,20 @@ def declared_answers(inventory: Inventory, item: PathItem, server: Host | None) 
     return tuple(ipaddress.ip_address(one) for one in declared if "/" not in one)
 
 
-def others(inventory: Inventory, server: Host | None) -> frozenset[Address]:
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The addresses of all hosts but one, of those that are not declared to forward anything."""
+
+    hosts: Mapping[Address, frozenset[str]]
+    but: frozenset[str]
+
+    def __contains__(self, address: object) -> bool:
+        return bool(self.hosts.get(address, frozenset()) - self.but)  # type: ignore[call-overload] # any object
+
+
+def others(inventory: Inventory, server: Host | None) -> Others:
     """Which addresses are other hosts', none of which is declared to forward anything?"""
-    return frozenset(
-        ipaddress.ip_address(host.connection.address)
-        for host in inventory.hosts.values()
-        if host is not server and not host.expect.forwards and is_literal(host.connection.address)
-    )
+    return Others(index.of(inventory).ends, frozenset({server.name} if server else ()))
 
 
 def serves(host: Host | None, key: str) -> bool:

@@ -10,6 +10,7 @@ from whyrefused.cases.expected import declared_answers, others
 from whyrefused.cases.ports import of_port
 from whyrefused.evidence import looked
 from whyrefused.facts.nat import translation
+from whyrefused.plan import index
 from whyrefused.plan.keys import forwards as forward_key
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.records import CouldNotLook, Missing, Seen
@@ -27,7 +28,7 @@ def forwarder(inventory: Inventory, item: PathItem, seen: Seen, evidence: Eviden
     It may have more addresses than the inventory knows of.
     """
     last, key = seen.value.last, f"{item.port}/tcp"
-    for host in inventory.hosts.values():
+    for host in index.of(inventory).routers:
         if last and key in host.expect.forwards and host.name != item.server:
             own = looked(lambda name=host.name: evidence[name].addresses)
             if not isinstance(own, Missing) and last.address in {one.address for one in own}:

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from whyrefused.collect.gate import Gate
     from whyrefused.collect.stop import Stop
+
+ROUND = 0.2  # seconds after which a thread that waits looks whether the run is to end
+MOST = 64
 
 
 class Crew:
     """The hosts that wait, and how many are at work. No host is ever dropped: who leaves, leaves another at work."""
 
-    def __init__(self, names: Iterable[str], forks: int, stop: Stop) -> None:
+    def __init__(self, names: Iterable[str], forks: int, stop: Stop, gate: Gate) -> None:
         self.begun: dict[str, float] = {}  # when the visit of each host began, monotonic
         self._waiting = deque(names)
+        self._held: deque[str] = deque()  # whom the gate does not let in yet
+        self._gate = gate
         self._wanted = forks
         self._stop = stop
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._size = 0
         self._fewest: int | None = None
 
@@ -56,18 +62,46 @@ class Crew:
     def next(self) -> tuple[str, bool] | None:
         """Whom does this thread visit now, and is it alone at work? None where its work is done."""
         with self._lock:
-            if not self._waiting or self._stop.by:
-                self._size -= 1
-                return None
+            while not self._stop.by:
+                name = self._admitted()
+                if name is not None:
+                    self._gate.enter(name)
+                    self.begun[name] = time.monotonic()
+                    return name, self._size == 1
+                if not self._held:
+                    break
+                self._lock.wait(ROUND)
+            self._size -= 1
+            return None
+
+    def _admitted(self) -> str | None:
+        """Who is next? Those that were held before all others; of many only the first are asked."""
+        for place, name in enumerate(self._held):
+            if place == MOST:
+                break
+            if self._gate.admits(name):
+                del self._held[place]
+                return name
+        while self._waiting:
             name = self._waiting.popleft()
-            self.begun[name] = time.monotonic()
-            return name, self._size == 1
+            if self._gate.admits(name):
+                return name
+            self._held.append(name)
+        return None
+
+    def leave(self, name: str) -> None:
+        """It need not be waited for: whom its endpoints had no room for may begin."""
+        with self._lock:
+            self._gate.leave(name)
+            self._lock.notify_all()
 
     def again(self, name: str) -> bool:
         """Let this host wait for another turn. Is another at work, so that this thread is one too many?"""
         with self._lock:
+            self._gate.leave(name)
             self._waiting.append(name)
             del self.begun[name]
+            self._lock.notify_all()
             many = self._size > 1
             self._size -= many
             self._fewest = self._size

@@ -7,8 +7,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from whyrefused.collect import limits, visited
+from whyrefused.collect import limits, memory, visited
 from whyrefused.collect.crew import Crew
+from whyrefused.collect.gate import Gate
 from whyrefused.collect.stop import GRACE as STOPPING
 from whyrefused.collect.stop import Stop
 from whyrefused.collect.visit import visit
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Inventory
     from whyrefused.script import Asked
 
-    Keep = Callable[[Iterable[Answer]], None]
+    Keep = Callable[[Iterable[Answer]], list[Answer]]
 
 GRACE = 5.0  # seconds after a host's deadline until its thread is left alone
 SLOW_LINE = 30.0  # seconds between two lines where there is no terminal
@@ -34,29 +35,32 @@ def collect(
     options: Options,
     *,
     stop: Stop | None = None,
-    keep: Keep = lambda _: None,
+    keep: Keep = list,
 ) -> Visited:
     """What do all hosts answer, visited side by side? A reply for every host that is asked, and warnings.
 
     Where `stop` is asked no other host is visited, and those that are being visited have a little time; who has not
-    answered by then has no reply. `keep` gets what is finished before it counts as such.
+    answered by then has no reply. `keep` gets what is finished before it counts as such, and says what of it is held.
     """
     stop = stop or Stop()
     done: queue.SimpleQueue[Answer] = queue.SimpleQueue()
     forks, notes = limits.affordable(min(options.forks, len(asked)))
-    crew = Crew(asked, forks, stop)
+    crew = Crew(asked, forks, stop, Gate(inventory, asked))
 
     def work() -> None:
         while (turn := crew.next()) is not None:
             name, alone = turn
             reply, said = visit(inventory.hosts[name], asked[name], options)
             if alone or not reply.starved:
+                crew.leave(name)
                 done.put((reply, said))
             elif crew.again(name):
                 return
 
+    memory.few_heaps()
     crew.start(work)
     answers = _gather(asked, crew, done, options, stop, keep)
+    memory.give_back()
     return visited.of(answers).ordered(asked).with_notes(*notes, *crew.notes)
 
 
@@ -73,9 +77,11 @@ def _gather(  # noqa: PLR0913, PLR0917 - all that a visit consists of
     since = 0.0
     while len(answers) < len(asked):
         batch = [one for one in _arrived(done) if one[0].host not in answers]
-        batch = batch or [(reply, ()) for reply in _overdue(asked, crew.begun, answers, options)]
-        keep(batch)
-        answers |= {one[0].host: one for one in batch}
+        if not batch:
+            batch = [(reply, ()) for reply in _overdue(asked, crew.begun, answers, options)]
+            for reply, _ in batch:
+                crew.leave(reply.host)
+        answers |= {one[0].host: one for one in keep(batch)}
         progress.show(len(answers))
         if stop.by:
             since = since or time.monotonic()

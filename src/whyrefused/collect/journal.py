@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.collect import saved
+from whyrefused.collect.replies import Replies
+from whyrefused.collect.stored import Place
 from whyrefused.files import append
 
 if TYPE_CHECKING:
@@ -15,8 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whyrefused.collect.visited import Answer, Visited
+    from whyrefused.records import Reply
 
 Json = dict[str, object]
+HELD = 8 << 20
+"""Bytes of replies that are held in memory too: those of some hundred hosts. What is more is read where it stands."""
 
 
 class Journal:
@@ -27,40 +33,76 @@ class Journal:
         self._path = path
         self._descriptor: int | None = None
         self._whole = 0
+        self._held = 0
+        self._places: dict[bool, dict[str, Place]] = {False: {}, True: {}}  # by look, of those not held
         if path is not None:
             try:
-                self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+                self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
                 self._whole = os.fstat(self._descriptor).st_size
             except OSError as error:
                 self._failed(error)
 
-    def keep(self, answers: Iterable[Answer], *, again: bool = False) -> None:
-        """Put these hosts on the disk, redacted as they are."""
-        self._append([{**saved.entry(reply), "host": reply.host, "warnings": said, "again": again}
-                      for reply, said in answers])  # fmt: skip
+    def keep(self, answers: Iterable[Answer], *, again: bool = False) -> list[Answer]:
+        """Put these hosts on the disk, redacted as they are. What of them must be held in memory?"""
+        answers = list(answers)
+        lines = [
+            _line({**saved.entry(reply), "host": reply.host, "warnings": said, "again": again})
+            for reply, said in answers
+        ]
+        start = self._whole
+        if not self._append(lines):
+            return answers
+        held = []
+        for (reply, said), line in zip(answers, lines, strict=True):
+            self._held += len(line)
+            if self._held > HELD:
+                self._places[again][reply.host] = Place(start, len(line))
+                reply = replace(reply, frames={})  # noqa: PLW2901 - the rest of it
+            held.append((reply, said))
+            start += len(line)
+        return held
+
+    def whole(self, visited: Visited, *, again: bool = False) -> Visited:
+        """The same visit, in which the replies that are not held are read when they are asked for."""
+        places = self._places[again]
+        if not places:
+            return visited
+        rest = visited.replies
+        return replace(visited, replies=Replies(rest, lambda host: self._read(rest[host], places.get(host))))
+
+    def _read(self, reply: Reply, place: Place | None) -> Reply:
+        if place is None or self._descriptor is None:
+            return reply
+        data = os.pread(self._descriptor, place.length, place.start)
+        return replace(reply, frames=saved.reply_of(reply.host, json.loads(data)).frames)
 
     def end(self, visited: Visited) -> None:
         """Note that there is nothing more to come."""
-        about: Json = {"finished": visited.finished, "interrupted": visited.interrupted, "notes": visited.notes}
-        self._append([about])
-        if self._descriptor is not None:
+        self._append([_line({name: getattr(visited, name) for name in ("finished", "interrupted", "notes")})])
+        if self._descriptor is not None and not any(self._places.values()):
             try:
                 os.close(self._descriptor)
             except OSError as error:
                 self._failed(error)
             self._descriptor = None
 
-    def _append(self, entries: Iterable[Json]) -> None:
-        lines = "".join(json.dumps(one, sort_keys=True) + "\n" for one in entries).encode()
+    def _append(self, lines: list[bytes]) -> bool:
+        """Are they all on the disk?"""
         if self._descriptor is None or not lines:
-            return
+            return False
         try:
-            append(self._descriptor, lines)
-            self._whole += len(lines)
+            append(self._descriptor, b"".join(lines))
+            self._whole += sum(map(len, lines))
         except OSError as error:
             self._failed(error)
             with suppress(OSError):  # half a line would spoil those after it
                 os.ftruncate(self._descriptor, self._whole)
+            return False
+        return True
 
     def _failed(self, error: OSError) -> None:
         self.problem = self.problem or f"{self._path}: {error.strerror}"
+
+
+def _line(entry: Json) -> bytes:
+    return json.dumps(entry, sort_keys=True).encode() + b"\n"

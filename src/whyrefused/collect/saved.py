@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.collect import visited
+from whyrefused.collect.replies import Replies
+from whyrefused.collect.stored import Place, Stored
 from whyrefused.collect.visited import Visited
 from whyrefused.records import BadInput, Frame, Missing, Problem, Reply
 from whyrefused.whose import rebooted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 SCHEMA = "whyrefused/evidence/1"
 JOURNAL = "whyrefused/journal/1"
@@ -32,11 +32,32 @@ def dumps(replies: Iterable[Reply]) -> str:
 
 def text(kept: Visited) -> str:
     """Which text keeps this visit? What there is nothing to say of is left out."""
+    return "".join(parts(kept))
+
+
+def parts(kept: Visited) -> Iterator[str]:
+    """The same text host by host: it is never in memory as a whole."""
     about = {key: getattr(kept, key) for key in ABOUT}
     warnings = {host: list(said) for host, said in kept.warnings.items() if said}
     more = {key: value for key, value in {**about, "notes": list(kept.notes), "warnings": warnings}.items() if value}
-    hosts = {host: entry(reply) for host, reply in kept.replies.items()}
-    return json.dumps({"schema": SCHEMA, "hosts": hosts, **more}, indent=1, sort_keys=True) + "\n"
+    before = "{\n"
+    for key, value in sorted({"schema": SCHEMA, "hosts": "", **more}.items()):
+        yield f"{before} {json.dumps(key)}: "
+        yield from _hosts(kept) if key == "hosts" else [_indented(value, 1)]
+        before = ",\n"
+    yield "\n}\n"
+
+
+def _hosts(kept: Visited) -> Iterator[str]:
+    before = "{\n"
+    for host in sorted(kept.replies):
+        yield f"{before}  {json.dumps(host)}: {_indented(entry(kept.replies[host]), 2)}"
+        before = ",\n"
+    yield "\n }" if kept.replies else "{}"
+
+
+def _indented(value: object, depth: int) -> str:
+    return json.dumps(value, indent=1, sort_keys=True).replace("\n", "\n" + depth * " ")
 
 
 def entry(reply: Reply) -> dict[str, Any]:
@@ -56,43 +77,78 @@ def loads(path: str) -> dict[str, Reply]:
 def read(path: str) -> Visited:
     """What does a file keep? Raises `BadInput` where it is not such a file."""
     try:
-        content = Path(path).read_text(encoding="utf-8")
-        return _journal(content) if _is_journal(content) else _evidence(path, json.loads(content))
+        kept = Stored(path)
+        return _journal(kept) if _is_journal(kept) else _evidence(path, kept)
     except OSError as error:
         raise BadInput(Problem(file=path, message=f"saved evidence cannot be read: {error.strerror}")) from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadInput(Problem(file=path, message="is not evidence saved with --save-evidence")) from error
 
 
-def _evidence(path: str, kept: Any) -> Visited:  # noqa: ANN401 - whatever JSON the file holds
-    if kept["schema"] != SCHEMA:
-        raise BadInput(Problem(file=path, key="schema", message=f"is {kept['schema']!r}, not {SCHEMA!r}"))
+def _evidence(path: str, kept: Stored) -> Visited:
+    """What does this evidence hold? Each reply is looked at once and not held; who asks for it reads it again."""
+    about: dict[str, Any] = {}
+    places: dict[str, Place] = {}
+    wrong: Exception | None = None
+    for member, name, place, value in kept.members():
+        if member != "hosts":
+            about[member] = value
+        elif not name and value is None and not place.length:
+            about[member], places = True, {}
+        else:
+            places[name] = place
+            try:
+                reply_of(name, value)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                wrong = error
+    if about["schema"] != SCHEMA:
+        raise BadInput(Problem(file=path, key="schema", message=f"is {about['schema']!r}, not {SCHEMA!r}"))
+    if wrong or "hosts" not in about:
+        raise ValueError from wrong
     return Visited(
-        replies={name: _reply(name, one) for name, one in kept["hosts"].items()},
-        warnings={name: _texts(said) for name, said in kept.get("warnings", {}).items()},
-        notes=_texts(kept.get("notes", [])),
-        started=str(kept.get("started", "")),
-        finished=str(kept.get("finished", "")),
-        interrupted=str(kept.get("interrupted", "")),
+        replies=Replies(places, lambda name: reply_of(name, kept.at(places[name]))),
+        warnings={name: _texts(said) for name, said in about.get("warnings", {}).items()},
+        notes=_texts(about.get("notes", [])),
+        started=str(about.get("started", "")),
+        finished=str(about.get("finished", "")),
+        interrupted=str(about.get("interrupted", "")),
     )
 
 
-def _is_journal(content: str) -> bool:
+def _is_journal(kept: Stored) -> bool:
     try:
-        return bool(json.loads(content.partition("\n")[0])["schema"] == JOURNAL)
+        return bool(json.loads(kept.first_line())["schema"] == JOURNAL)
     except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
-def _journal(content: str) -> Visited:
-    """What does this journal hold? Its last line may have been cut off: what has no end was not finished."""
-    whole = content.rpartition("\n")[0].split("\n")
-    head, *lines = (json.loads(line) for line in whole)
-    first = visited.of(_answer(one) for one in lines if "host" in one and not one["again"])
-    again = visited.of(_answer(one) for one in lines if "host" in one and one["again"])
-    end = next((one for one in lines if "finished" in one), {"interrupted": KILLED})
+def _journal(kept: Stored) -> Visited:
+    """What does this journal hold? Its last line may have been cut off: what has no end was not finished.
+
+    As with evidence each reply is looked at once and not held. The first answer of a host counts, at either look.
+    """
+    looks: dict[bool, dict[str, Place]] = {False: {}, True: {}}
+    warnings: dict[bool, dict[str, tuple[str, ...]]] = {False: {}, True: {}}
+    head, end = None, None
+    for place, line in kept.lines():
+        one = json.loads(line)
+        if head is None:
+            head = one
+        elif "host" in one:
+            again = bool(one["again"])
+            reply = reply_of(str(one["host"]), one)
+            looks[again].setdefault(reply.host, place)
+            warnings[again].setdefault(reply.host, tuple(dict.fromkeys(_texts(one["warnings"]))))
+        elif "finished" in one and end is None:
+            end = one
+    if head is None:
+        raise ValueError
+    end = end or {"interrupted": KILLED}
+    first, second = (
+        Visited(replies=_of_lines(kept, looks[again]), warnings=warnings[again]) for again in (False, True)
+    )
     return replace(
-        joined(first, again),
+        joined(first, second),
         notes=_texts(end.get("notes", [])),
         started=str(head["started"]),
         finished=str(end.get("finished", "")) or str(head["started"]),
@@ -100,8 +156,8 @@ def _journal(content: str) -> Visited:
     )
 
 
-def _answer(one: Mapping[str, Any]) -> visited.Answer:
-    return _reply(str(one["host"]), one), _texts(one["warnings"])
+def _of_lines(kept: Stored, places: Mapping[str, Place]) -> Replies:
+    return Replies(places, lambda name: reply_of(name, kept.at(places[name])))
 
 
 def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above
@@ -110,7 +166,8 @@ def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above
     return tuple(map(str, value))
 
 
-def _reply(name: str, one: Mapping[str, Any]) -> Reply:
+def reply_of(name: str, one: Mapping[str, Any]) -> Reply:
+    """Which reply does this JSON keep? Raises ValueError, KeyError, TypeError or AttributeError where it is none."""
     frames: dict[str, Frame | Missing] = {}
     for probe, frame in one["frames"].items():
         frames[probe] = (
@@ -123,10 +180,12 @@ def _reply(name: str, one: Mapping[str, Any]) -> Reply:
 
 def joined(first: Visited, second: Visited) -> Visited:
     """Both looks at each host as one reply. A host that was not reached again keeps what it said."""
-    replies = {
-        host: _both(reply, second.replies[host]) if host in second.replies else reply
-        for host, reply in first.replies.items()
-    }
+
+    def both(host: str) -> Reply:
+        reply = first.replies[host]
+        return _both(reply, second.replies[host]) if host in second.replies else reply
+
+    replies = Replies(first.replies, both)
     warnings = {
         host: tuple(dict.fromkeys((*first.warnings.get(host, ()), *second.warnings.get(host, ())))) for host in replies
     }
@@ -135,7 +194,6 @@ def joined(first: Visited, second: Visited) -> Visited:
         replies=replies,
         warnings=warnings,
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
-        interrupted=first.interrupted,
     )
 
 

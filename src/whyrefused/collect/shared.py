@@ -31,7 +31,7 @@ def once(folder: Path, visit: Callable[[], Visited]) -> Visited:
         if not replies.exists():
             visited = visit()
             write(problems, "\n".join(visited.problems))
-            write(replies, saved.text(visited))  # last, and whole or not at all: who finds it finds all
+            write(replies, saved.parts(visited))  # last, and whole or not at all: who finds it finds all
         said = problems.read_text(encoding="utf-8")
         return replace(saved.read(str(replies)), problems=tuple(said.splitlines()))
     finally:

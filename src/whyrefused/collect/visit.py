@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from whyrefused import script, ssh
 from whyrefused.collect import answer, limits
 from whyrefused.records import Frame, Missing, Reply
-from whyrefused.redact import harmless, redact
+from whyrefused.redact import harmless, redact, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
         why = f"{type(error).__name__}: {redact(str(error), known)[:500]}"
         starved = limits.starved(error)
     else:
-        frames = {name: _redacted(frame, known) for name, frame in script.split(output, token, asked).items()}
+        frames = _redacted(script.split(output, token, asked), known)
         notes = (redact(note, known) for note in answer.notes(output, token, frames, (began, time.time())))
         return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), (*warnings, *notes)
     seconds = time.monotonic() - start
@@ -68,10 +68,11 @@ def _become(connection: Connection, options: Options) -> str:
     return connection.become_user if connection.become else ""
 
 
-def _redacted(frame: Frame | Missing, known: list[str]) -> Frame | Missing:
-    if isinstance(frame, Missing):
-        return frame
-    return Frame(text=redact(frame.text, known), status=frame.status)
+def _redacted(frames: Mapping[str, Frame | Missing], known: list[str]) -> dict[str, Frame | Missing]:
+    told = {name: frame for name, frame in frames.items() if isinstance(frame, Frame)}
+    texts = dict(zip(told, redacted([frame.text for frame in told.values()], known), strict=True))
+    kept = {name: Frame(text=texts[name], status=frame.status) for name, frame in told.items()}
+    return {name: kept.get(name, frame) for name, frame in frames.items()}
 
 
 def _carry(host: Host, text: str, options: Options) -> tuple[bytes, int, tuple[str, ...]]:

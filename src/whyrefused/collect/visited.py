@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from whyrefused.collect.replies import Replies
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -28,10 +30,11 @@ class Visited:
 
     def ordered(self, hosts: Iterable[str]) -> Visited:
         """The same in the order of these hosts, and of them alone: in which order they answered never shows."""
+        known = tuple(hosts)
         return replace(
             self,
-            replies={host: self.replies[host] for host in hosts if host in self.replies},
-            warnings={host: self.warnings[host] for host in hosts if self.warnings.get(host)},
+            replies=Replies((host for host in known if host in self.replies), self.replies.__getitem__),
+            warnings={host: self.warnings[host] for host in known if self.warnings.get(host)},
         )
 
     def with_notes(self, *notes: str) -> Visited:

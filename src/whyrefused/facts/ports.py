@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.probes.listeners import Listener
+from whyrefused.probes.proc_net import Entry, Sum
 from whyrefused.probes.units import suffixed, with_sockets
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
-    from whyrefused.probes.proc_net import Entry
     from whyrefused.probes.units import Unit
 
 SS, PROC = "ss -Htulnpe", "/proc/net"
@@ -26,11 +26,11 @@ def table(host: HostEvidence) -> tuple[tuple[Listener, ...], str]:
     try:
         rows = host.listeners
     except CouldNotLook as miss:
-        if "not installed" not in miss.why:
+        if "not installed" not in miss.why or any(isinstance(one, Sum) for one in host.open_ports):
             raise
-        return tuple(_from_proc(entry) for entry in host.open_ports), PROC
-    if not rows and host.open_ports:
-        raise CouldNotLook(f"{host.name}: contradiction: ss shows no socket, but {host.open_ports[0].line}")
+        return tuple(_from_proc(entry) for entry in host.open_ports if isinstance(entry, Entry)), PROC
+    if not rows and (other := [one for one in host.open_ports if isinstance(one, Entry) or one.sockets]):
+        raise CouldNotLook(f"{host.name}: contradiction: ss shows no socket, but {other[0].line}")
     return rows, SS
 
 
@@ -49,7 +49,9 @@ def on_port(host: HostEvidence, protocol: str, port: int) -> tuple[tuple[Listene
     rows, source = table(host)
     found = tuple(row for row in rows if (row.protocol, row.port) == (protocol, port))
     if not found:
-        other = [entry for entry in host.open_ports if (entry.protocol, entry.port) == (protocol, port)]
+        here = [one for one in host.open_ports if one.protocol == protocol]
+        shown = sum(row.protocol == protocol for row in rows)
+        other = [one for one in here if (one.sockets != shown if isinstance(one, Sum) else one.port == port)]
         if other:
             raise CouldNotLook(f"{host.name}: contradiction: ss shows nobody on {port}/{protocol}, but {other[0].line}")
     return found, source

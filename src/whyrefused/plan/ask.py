@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whyrefused.plan import index
 from whyrefused.plan.keys import registry
-from whyrefused.plan.who import asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ def by_host(
 ) -> Mapping[str, Mapping[str, Asked]]:
     """These questions, one script's worth for each host that may be asked."""
     found: dict[str, dict[str, set[str]]] = {}
-    reachable = frozenset(asked(inventory))
+    reachable = index.of(inventory).asked
     for host, probe, argument in wanted:
         if host in reachable:
             arguments = found.setdefault(host, {"identity": set()}).setdefault(probe, set())

@@ -9,7 +9,8 @@ from whyrefused.plan.who import is_self
 from whyrefused.probes.serving import daemon_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from ipaddress import IPv4Address, IPv6Address
 
     from whyrefused.inventory.expect import Expect
     from whyrefused.plan.items import Question
@@ -76,8 +77,12 @@ def client(host: str) -> Iterator[Question]:
     yield host, "routes", ""
 
 
-def name(host: str, text: str) -> Iterator[Question]:
-    """What tells which addresses a host's programs get for a name, and from where?"""
-    yield host, "names", text
+def name(host: str, text: str, answers: Iterable[IPv4Address | IPv6Address] = ()) -> Iterator[Question]:
+    """What tells which addresses a host's programs get for a name, and from where?
+
+    Where they get just these answers, nobody has to know from where.
+    """
+    words = f"{text} {','.join(map(str, answers))}".rstrip()
+    yield host, "names", words
     if not is_self(text):
-        yield host, "lookups", text
+        yield host, "lookups", words

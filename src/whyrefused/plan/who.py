@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory.expect import destination
+from whyrefused.plan import index
 
 if TYPE_CHECKING:
     from whyrefused.inventory.expect import Connect, Port
@@ -41,8 +42,8 @@ def members(inventory: Inventory, name: str) -> tuple[str, ...]:
 
 def asked(inventory: Inventory) -> tuple[str, ...]:
     """Which hosts may this run ask? The selected ones, and the machine it runs on where it is only named a client."""
-    implicit = "localhost" in inventory.hosts and "localhost" not in inventory.groups.get("all", ())
-    return (*inventory.selected, *(["localhost"] if implicit and "localhost" not in inventory.selected else []))
+    here = index.of(inventory).asked - index.of(inventory).selected
+    return (*inventory.selected, *here)
 
 
 def dialled(client: Host, server: Host, port: Port) -> str:
@@ -59,9 +60,7 @@ def at(inventory: Inventory, client: Host, target: str) -> Host | None:
     if is_self(target):
         return client
     answers = {target, *client.expect.resolves.get(target, ())}
-    return next(
-        (host for host in inventory.hosts.values() if target == host.name or host.connection.address in answers), None
-    )
+    return index.of(inventory).first(target, answers)
 
 
 def forward_of(inventory: Inventory, client: Host, target: str, port: int) -> tuple[str, str] | None:
@@ -83,7 +82,7 @@ def forward_on(inventory: Inventory, client: Host, connect: Connect) -> tuple[st
     key = f"{port}/tcp"
     routers = [
         host.name
-        for host in inventory.hosts.values()
+        for host in index.of(inventory).routers
         if key in host.expect.forwards and behind(inventory, host.name, key)[0] in {None, connect.server}
     ]
     return (routers[0], key) if len(routers) == 1 else None

@@ -16,6 +16,8 @@ SOURCE = "ip -o addr show"
 SECONDS = 5
 BYTES = 262144
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (_rights.run("ip -o addr show", "the addresses of all interfaces"),)
 READS = {
     "/etc/iproute2/*": "names that ip prints",
@@ -36,7 +38,7 @@ class Address:
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the host's addresses?"""
-    return "exec ip -o addr show"
+    return "ip -o addr show"
 
 
 def parse(frame: Frame) -> tuple[Address, ...]:

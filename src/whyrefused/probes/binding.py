@@ -19,6 +19,8 @@ SOURCE = f"cat {HOSTS}; {SYSCTL}"
 SECONDS = 5
 BYTES = 65536
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS: tuple[_rights.Run, ...] = ()
 READS = {
     "/etc/hosts": "what the host's own name means",

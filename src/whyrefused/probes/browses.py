@@ -43,6 +43,8 @@ SOURCE = "browser"
 SECONDS = 45
 BYTES = 262144
 SIDE_BY_SIDE = True
+AT_ONCE = False
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.rooted("python3 -ISBc", "drives the browser, in a mount namespace of its own"),
     _rights.run("id -u", "whose browser it is"),

@@ -21,6 +21,8 @@ SOURCE = "connect(2), packet(7)"
 SECONDS = 12
 BYTES = 65536
 SIDE_BY_SIDE = True
+AT_ONCE = False
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.rooted("python3 -ISBc", "dials, and looks at the headers of these packets"),
     _rights.run("sleep", "waits, where python3 is not there"),

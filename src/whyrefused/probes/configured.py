@@ -33,6 +33,8 @@ SOURCE = "grep KEY FILE"
 SECONDS = 15
 BYTES = 262144
 SIDE_BY_SIDE = True
+AT_ONCE = False
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.rooted("cat --", "the declared FILE, or an EnvironmentFile of the unit"),
     _rights.rooted("cat", "the environment of the unit's main process"),

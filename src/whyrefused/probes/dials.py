@@ -33,6 +33,8 @@ SOURCE = "connect(2)"
 SECONDS = 45
 BYTES = 1048576
 SIDE_BY_SIDE = True
+AT_ONCE = False
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.rooted("python3 -ISBc", "dials; as root only to become the user of `as`"),
     _rights.rooted("perl -e", "dials; as root only to become the user of `as`, where python3 is not there"),

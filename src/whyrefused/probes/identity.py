@@ -15,13 +15,17 @@ SOURCE = "uname -n; id -u; cat /proc/sys/kernel/random/boot_id; date +%s"
 SECONDS = 5
 BYTES = 4096
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
-    _rights.run("uname -n", "the host's name"),
-    _rights.run("id -u", "who logged in"),
+    _rights.run("uname -n", "the host's name, where /proc does not tell it"),
+    _rights.run("id -u", "who logged in, where /proc does not tell it"),
     _rights.run("date +%s", "how far its clock is off"),
 )
 READS = {
     "/etc/os-release": "which distribution",
+    "/proc/sys/kernel/hostname": "the host's name",
+    "/proc/self/status": "who logged in",
     "/proc/sys/kernel/random/boot_id": "which boot",
 }
 
@@ -47,7 +51,9 @@ class Identity:
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks a host who it is?"""
     return (
-        'uname -n; id -u; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
+        'h=; read -r h </proc/sys/kernel/hostname; [ "$h" ] || h=$(uname -n); echo "$h"; '
+        "u=; while read -r k a b c; do case $k in Uid:) u=$b; break ;; esac; done </proc/self/status; "
+        '[ "$u" ] || u=$(id -u); echo "$u"; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
         '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"; '
         'echo "$M"; date +%s'
     )

@@ -17,6 +17,8 @@ SOURCE = "iptables-save; ip6tables-save"
 SECONDS = 10
 BYTES = 4194304
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ("nft",)
 RUNS = (
     _rights.listed("iptables-save", "the rules"),
     _rights.listed("ip6tables-save", "the rules"),
@@ -46,7 +48,9 @@ TAIL = re.compile(r"== status (\d+)")
 # The legacy programs are asked only where the kernel has the old tables, for asking would load the module; ipset only
 # where a rule names a set, which is when the kernel has it. What a program says on stderr counts only if it failed:
 # iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. Which units load
-# rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
+# rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch. What iptables-nft has
+# stands in tables of the families ip and ip6: where nft lists nothing of these, and the kernel has no old tables, the
+# programs have nothing to print.
 FRAGMENT = (
     f"{_rights.ROOT}"
     'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$(root "$@" 2>&1 >&3); s=$?; } 3>&1; '
@@ -56,9 +60,13 @@ FRAGMENT = (
     'root grep -q . "$w" >/dev/null 2>&1; case $? in 1) ;; '
     "0) printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n' ;; "
     "*) printf '== iptables-save\\n%s: Permission denied\\n== status 126\\n' \"$w\" ;; esac; done; }; "
-    "rules() { l=; [ ! -e /proc/net/ip_tables_names ] || l=yes; [ ! -e /proc/net/ip6_tables_names ] || l=yes; "
+    "rules() { l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
+    '{ read -r x; s=$?; } <$w; [ "$s$x" = 1 ] || l=yes; }; done; '
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
-    'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
+    'c=; case ${seen_nft-} in *\'"family": "ip"\'*|*\'"family": "ip6"\'*|*\'"family":\'[!\\ ]*|*\'"family": \'[!\\"]*) ;; '
+    "'{'*) c=1 ;; esac; "
+    'if [ "$c" ] && [ -z "$l" ]; then echo "== unneeded by nft"; '
+    'elif [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
     'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '
     "for u in nftables netfilter-persistent iptables ip6tables; do for w in /etc/systemd/system/*.wants/$u.service; "
     'do [ ! -e "$w" ] || echo "== at boot $u"; done; done; '

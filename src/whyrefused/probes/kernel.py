@@ -21,6 +21,8 @@ SOURCE = "sysctl"
 SECONDS = 10
 BYTES = 262144
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.run("grep -sH", "the settings"),
     _rights.run("ss -H -t -a -n", "who holds the local ports, where half of them are taken"),

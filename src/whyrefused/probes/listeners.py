@@ -16,6 +16,8 @@ SOURCE = "ss -Htulnpe"
 SECONDS = 10
 BYTES = 1048576
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (_rights.listed("ss -H -t -u -l -n -p -e", "the sockets that listen; as root, whose they are"),)
 READS = {
     "/proc/PID/stat": "whose socket it is, read by ss",

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _rights, whole
+from whyrefused.probes import Unreadable, _rights, _seen, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ SOURCE = "getent ahosts"
 SECONDS = 15
 BYTES = 262144
 SIDE_BY_SIDE = True
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.run("getent ahosts", "the addresses, through the host's own resolver order"),
     _rights.run("grep -siFw", "the lines of /etc/hosts that name it"),
@@ -32,6 +34,35 @@ READS = {
 
 FOUND, NOT_FOUND = 0, 2  # exit status of getent(1)
 PATIENCE = 9  # seconds; glibc gives a dead resolver 5 s twice (resolv.conf(5)), and then says "not known" too
+
+
+# Together with other probes, one getent asks for all names first: where each is found, its first row has its full name. Else
+# each is asked for by itself, side by side.
+ASK = r"""
+each() { for n do ( o=$(timeout PATIENCE getent ahosts "$n" 2>&1); s=$?; set -f; IFS='
+'
+  for l in $o; do printf '%s\tgetent\t%s\n' "$n" "$l"; done; printf '%s\tstatus\t%s\n' "$n" "$s" ) & done; wait; }
+apart() { t=$1; shift; n=; r=; set -f; IFS='
+'
+  for l in $t; do
+    case $l in *' STREAM '[!\ ]*) [ $# != 0 ] || return 1; n=$1; shift; r="$r$n	status	0
+" ;; esac
+    r="$r$n	getent	$l
+"
+  done; unset IFS; set +f; [ $# = 0 ] && printf %s "$r"; }
+answers() { [ "${_token-}" ] && [ $# != 1 ] && o=$(getent ahosts "$@" 2>&1) && (apart "$o" "$@") || each "$@"; }
+""".replace("PATIENCE", str(PATIENCE))
+
+MACHINE = r"""
+[ $# = 0 ] || grep -siFw "$@" /etc/hosts | while read -r l; do printf '\thosts\t%s\n' "$l"; done
+[ ! -r /etc/resolv.conf ] || while read -r l; do case $l in
+  nameserver*) printf '\tresolver\t%s\n' "$l" ;;
+  search*|domain*|options*) printf '\tsearch\t%s\n' "$l" ;;
+esac; done </etc/resolv.conf
+[ ! -L /etc/resolv.conf ] || printf '\tlink\t%s\n' "$(readlink /etc/resolv.conf)"
+while read -r l; do case $l in hosts:*) printf '\torder\t%s\n' "$l" ;; esac; done </etc/nsswitch.conf
+true
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +87,19 @@ class Name:
 
 
 def fragment(asked: tuple[str, ...]) -> str:
-    """Which shell text asks for all names, side by side?"""
-    names = " ".join(map(shlex.quote, asked))
-    return (
-        f'for n in {names}; do ( o=$(timeout {PATIENCE} getent ahosts "$n" 2>&1); s=$?; '
-        'printf \'%s\\n\' "$o" | while read -r l; do printf \'%s\\tgetent\\t%s\\n\' "$n" "$l"; done; '
-        'printf \'%s\\tstatus\\t%s\\n\' "$n" "$s"; '
-        'grep -siFw -e "$n" /etc/hosts | while read -r l; do printf \'%s\\thosts\\t%s\\n\' "$n" "$l"; done ) & done; '
-        "[ ! -r /etc/resolv.conf ] || while read -r l; do "
-        "case $l in nameserver*) printf '\\tresolver\\t%s\\n' \"$l\" ;; "
-        "search*|domain*|options*) printf '\\tsearch\\t%s\\n' \"$l\" ;; esac; done </etc/resolv.conf; "
-        "[ ! -L /etc/resolv.conf ] || printf '\\tlink\\t%s\\n' \"$(readlink /etc/resolv.conf)\"; "
-        "while read -r l; do case $l in hosts:*) printf '\\torder\\t%s\\n' \"$l\" ;; esac; "
-        "done </etc/nsswitch.conf; wait; true"
-    )
+    """Which shell text asks for all names?
+
+    An argument is a name, or `NAME ADDRESS,…`: then /etc/hosts is looked at only where it has not just these.
+    """
+    names = {one.partition(" ")[0]: one.partition(" ")[2] for one in sorted(asked, reverse=True)}
+    words = " ".join(map(shlex.quote, names))
+    wanted = "\n".join(_wanted(name, names[name]) for name in names)
+    return f"{_seen.GIVEN}{ASK}a=$(answers {words}); printf '%s\\n' \"$a\"\nset --\n{wanted}\n{MACHINE}"
+
+
+def _wanted(name: str, answers: str) -> str:
+    told = f'given "$a" {shlex.quote(name)} {" ".join(map(shlex.quote, answers.split(",")))} || ' if answers else ""
+    return f'{told}set -- "$@" -e {shlex.quote(name)}'
 
 
 def parse(frame: Frame) -> Mapping[str, Name]:
@@ -79,12 +109,13 @@ def parse(frame: Frame) -> Mapping[str, Name]:
     resolvers = tuple(words for _, kind, words in rows if kind == "resolver")
     machine = {kind: tuple(words for _, each, words in rows if each == kind) for kind in ("search", "order", "link")}
     names = {name: words for name, kind, words in rows if kind == "status"}
+    shared = [row for row in rows if not row[0] and row[1] == "hosts"]
     told: dict[str, list[list[str]]] = {name: [] for name in names}
     for row in rows:
         told.get(row[0], []).append(row)
     return {
         name: replace(
-            _name(name, status, told[name], resolvers), search=machine["search"], order="".join(machine["order"][-1:]),
+            _name(name, status, [*told[name], *shared], resolvers), search=machine["search"], order="".join(machine["order"][-1:]),
             target="".join(machine["link"][-1:]),
         )
         for name, status in names.items()
@@ -92,7 +123,7 @@ def parse(frame: Frame) -> Mapping[str, Name]:
 
 
 def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, ...]) -> Name:
-    printed = tuple(words for _, kind, words in rows if kind == "getent" and words.strip())
+    printed = tuple(words.strip() for _, kind, words in rows if kind == "getent" and words.strip())
     code = whole(status)
     if code not in {FOUND, NOT_FOUND, 124, 143}:
         raise Unreadable(f"getent ahosts {name}: exit status {status} ({' '.join(printed)[:200]})")
@@ -101,7 +132,7 @@ def _name(name: str, status: str, rows: list[list[str]], resolvers: tuple[str, .
         addresses=_addresses(printed) if code == FOUND else (),
         silent=code not in {FOUND, NOT_FOUND},
         lines=printed,
-        hosts_file=tuple(words for _, kind, words in rows if kind == "hosts" and _has(words, name)),
+        hosts_file=tuple(words.strip() for _, kind, words in rows if kind == "hosts" and _has(words, name)),
         resolvers=resolvers,
     )
 

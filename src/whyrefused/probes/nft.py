@@ -15,6 +15,8 @@ SOURCE = "nft -j list ruleset"
 SECONDS = 10
 BYTES = 4194304
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.listed("nft -j list ruleset", "the rules"),
     _rights.rooted("python3 -ISBc", "are there tables, where nft is not installed"),
@@ -45,7 +47,7 @@ KERNEL_HAS_NONE = (
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the nftables rules? Where nft is not installed, whether the kernel has any."""
     python = "command -v python3 >/dev/null 2>&1"
-    tables = f"exec $S python3 -ISBc {shlex.quote(_remote.program('tables.py'))}"
+    tables = f"$S python3 -ISBc {shlex.quote(_remote.program('tables.py'))}; exit"
     return (
         f"if {KERNEL_HAS_NONE}; then echo 'kernel without nf_tables'; exit 0; fi; "
         f"if ! command -v nft >/dev/null 2>&1 && {python}; then {tables}; fi; "

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused.probes import Unreadable, _rights
+from whyrefused.probes import Unreadable, _rights, _seen
 
 if TYPE_CHECKING:
     from whyrefused.records import Frame
@@ -19,12 +19,17 @@ SOURCE = "cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6"
 SECONDS = 10
 BYTES = 1048576
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ("addresses", "listeners")
 RUNS = (_rights.run("grep -sHE", "the sockets that listen"),)
 READS = {
     "/proc/net/tcp": "open ports",
     "/proc/net/tcp6": "open ports",
     "/proc/net/udp": "open ports",
     "/proc/net/udp6": "open ports",
+    "/proc/net/sockstat": "how many sockets",
+    "/proc/net/sockstat6": "how many sockets",
+    "/proc/net/snmp": "how many of them are connections",
 }
 
 # State 0A is TCP_LISTEN; 07, TCP_CLOSE, is a UDP socket without a peer (include/net/tcp_states.h).
@@ -34,15 +39,40 @@ ROW = re.compile(
 
 
 HEAD = re.compile(r"/proc/net/((?:tcp|udp)6?): *sl ")
+COUNTED = re.compile(r"counted (tcp|udp) (\d{1,9})")
 OWN = re.compile(r"own (\d{1,5}) (\d{1,5})")
 
+# The kernel walks through all it has for a row of its tables, and keeps count of its sockets besides. Where as many TCP
+# sockets are neither established nor waiting to be closed as ss shows listeners, ss shows them all; a connection that is
+# just opened or closed breaks the sum, and the table is read. So with UDP, where every socket counts. The address that we
+# came to must be one of this network namespace's. The count of connections is read before and after the other.
 # The connection that we came by is in the table of this network namespace; where it is not, this is not the table.
+SUM = r"""
+established() {
+v=; while read -r k a b c d f g i j w r; do case $k$w in Tcp:|Tcp:*[!0-9]*) ;; Tcp:*) v=$w; break ;; esac
+done </proc/net/snmp
+}
+kept() { while read -r k a b r; do case $k$a in TCP:inuse|TCP6:inuse) x=$((x + b)) ;; UDP:inuse|UDP6:inuse) y=$((y + b)) ;;
+esac; done; }
+sum() {
+[ "${seen_listeners-}" ] || return
+set -- $SSH_CONNECTION
+case $# in 0) ;; 4) case ${seen_addresses-} in *" $3/"*) ;; *) return ;; esac ;; *) return ;; esac
+listening; x=0; y=0; established; e=$v
+kept </proc/net/sockstat; [ ! -r /proc/net/sockstat6 ] || kept </proc/net/sockstat6
+established; [ "$v" ] && [ "$e" = "$v" ] || return
+if [ "$x" = "$((tcps + e))" ] && { [ "$e" != 0 ] || [ $# = 0 ]; }; then printf 'counted tcp %s\n' "$tcps"; tcp=; fi
+if [ "$y" = "$udps" ]; then printf 'counted udp %s\n' "$udps"; udp=; fi
+}
+"""
 ASK = r"""
+tcp='/proc/net/tcp /proc/net/tcp6'; udp='/proc/net/udp /proc/net/udp6'; sum; [ "$tcp$udp" ] || exit 0
+[ "$tcp" ] || SSH_CONNECTION=
 own=-; set -- $SSH_CONNECTION
 case $#:$1:$2$4 in 4:*[.:]*:*[!0-9]*) ;; 4:*[.:]*:?*) printf 'own %s %s\n' "$4" "$2"
   own=$(printf '[0-9A-F]+:%04X [0-9A-F]+:%04X 01' "$4" "$2") ;; esac
 grep -sHE "^ *(sl|[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ (0A|07)|[0-9]+: $own) " \
-  /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6; true
+  $tcp $udp; true
 """
 
 
@@ -56,23 +86,39 @@ class Entry:
     line: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """How many sockets of a protocol listen by the kernel's own count: as many as ss shows."""
+
+    protocol: Literal["tcp", "udp"]
+    sockets: int
+    line: str
+
+
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks the kernel for open ports? Established connections, which may be many, stay there."""
-    return ASK
+    return f"{_seen.LISTENING}{SUM}{ASK}"
 
 
-def parse(frame: Frame) -> tuple[Entry, ...]:
+def parse(frame: Frame) -> tuple[Entry | Sum, ...]:
     """Which ports are open? A table without its heading, or without our own connection, was not read: `Unreadable`."""
     lines = frame.text.split("\n")
     read = {head[1] for head in map(HEAD.match, lines) if head}
-    if not {"tcp", "udp"} <= read or ("tcp6" in read) is not ("udp6" in read):
+    sums = {row[1]: _sum(row) for row in map(COUNTED.fullmatch, lines) if row}
+    if not {"tcp", "udp"} <= read | sums.keys() or (not sums and ("tcp6" in read) is not ("udp6" in read)):
         raise Unreadable(f"/proc/net/tcp, /proc/net/udp: not both could be read: {frame.text.strip()[:120]}")
     for own in filter(None, map(OWN.fullmatch, lines)):
         ends = rf"/proc/net/tcp6?: *\d+: [0-9A-F]+:{int(own[1]):04X} [0-9A-F]+:{int(own[2]):04X} 01 "
         if not any(re.match(ends, line) for line in lines):
             raise Unreadable(f"/proc/net/tcp: our own connection (port {own[1]}) is not in it")
     found = ((ROW.match(line), line) for line in lines)
-    return tuple(_entry(row, line) for row, line in found if row and row[4] == ("0A" if row[1] == "tcp" else "07"))
+    return *sums.values(), *(
+        _entry(row, line) for row, line in found if row and row[4] == ("0A" if row[1] == "tcp" else "07")
+    )
+
+
+def _sum(row: re.Match[str]) -> Sum:
+    return Sum(protocol="tcp" if row[1] == "tcp" else "udp", sockets=int(row[2]), line=row[0])
 
 
 def _entry(row: re.Match[str], line: str) -> Entry:

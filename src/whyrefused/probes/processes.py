@@ -24,6 +24,8 @@ SOURCE = "/proc/PID"
 SECONDS = 10
 BYTES = 524288
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.run("systemctl show", "main process and limits"),
     _rights.run("awk", "parts of what was printed, and tasks counted"),

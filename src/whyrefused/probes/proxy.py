@@ -24,6 +24,8 @@ SOURCE = "env | grep -i _proxy="
 SECONDS = 20
 BYTES = 262144
 SIDE_BY_SIDE = True
+AT_ONCE = True
+AFTER: tuple[str, ...] = ("units",)
 RUNS = (
     _rights.run("SHELL -l -c", "the environment of a login: the login's own shell reads its own files"),
     _rights.run(
@@ -32,6 +34,7 @@ RUNS = (
     ),
     _rights.run("cat", "that environment, inside of the login shell"),
     _rights.rooted("cat", "the environment of a unit's process"),
+    _rights.rooted("grep -szoHiE", "whether a proxy variable, or any, is in the environments of units' processes"),
     _rights.run("tr", "one variable a line"),
     _rights.run("grep", "keeps the proxy variables, finds the lines that set them"),
     _rights.run("sed", "strikes out credentials"),
@@ -71,12 +74,15 @@ VARIABLE = re.compile(r"(?:export\s+)?((?:https?|ftp|all|no)_proxy)=(.*)", re.IG
 # Reads NAME=VALUE lines, keeps the proxy variables, strikes out what stands before an @, and says where it looked.
 # Mostly there are none, which the shell sees by itself in `told`: no process is started for that.
 HELPERS = r"""
+n='
+'
 has() { case $1 in *_[Pp][Rr][Oo][Xx][Yy]=*) ;; *) return 1 ;; esac; }
 told() { if has "$2"; then printf '%s\n' "$2" | keep "$1"; else printf '%s\t.\n' "$1"; fi; }
 keep() { grep -iE '^ *(export +)?"?(https?|ftp|all|no)_proxy=' |
   sed -e 's/^ *//' -e "s/=[$]'/='/" -e 's/"//g' -e "s/'//g" -e 's#=\([A-Za-z0-9+.-]*://\)\{0,1\}.*@#=\1***@#' |
   while read -r l; do printf '%s\t%s\n' "$1" "$l"; done; printf '%s\t.\n' "$1"; }
 lost() { printf '%s\t!%s\n' "$1" "$2"; }
+slurp() { v=; while IFS= read -r l || [ "$l" ]; do v=$v$l$n; done <"$1"; }
 lines() { tr '\n\000' ' \n'; }
 from() {
   p=$1; shift
@@ -92,20 +98,25 @@ from() {
 """
 
 # A login over SSH has its environment from PAM already; elsewhere a new one is made, so that ours does not count.
+# The first look tells whether a variable is there, in the shell's own words or with the NUL between them dropped; a
+# second one tells which.
 PLACES = r"""
 case "${SHELL:-/bin/sh}" in
 */nologin|*/false|*csh) lost 'login shell' "the login shell is $SHELL" ;;
-*) c='echo; cat /proc/self/environ | tr "\n\000" " \n"'
-  if [ "$SSH_CONNECTION" ]; then e=$(timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null)
-  else e=$(env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
-    timeout 8 "${SHELL:-/bin/sh}" -l -c "$c" 2>/dev/null); fi
-  s=$?
+*)
+  t='timeout 8'; [ -z "${_token-}" ] || t=
+  login() { if [ "$SSH_CONNECTION" ]; then $t "${SHELL:-/bin/sh}" -l -c "$1"
+  else env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
+    timeout 8 "${SHELL:-/bin/sh}" -l -c "$1"; fi; }
+  case ${SHELL##*/} in sh|bash|dash|ksh|zsh) c='echo; export -p' ;; *) c='echo; exec cat /proc/self/environ' ;; esac
+  { e=$(login "$c"); s=$?; } 2>/dev/null
+  if has "$e"; then { e=$(login 'echo; cat /proc/self/environ | tr "\n\000" " \n"'); s=$?; } 2>/dev/null; fi
   case $s:$e in 0:*PATH=*) told 'login shell' "$e"; if has "$e"; then from 'login shell' /etc/profile \
     /etc/profile.d/*.sh /etc/bash.bashrc ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc; fi
   ;; *) lost 'login shell' "${SHELL:-/bin/sh} -l ended with $s and told no environment" ;; esac ;;
 esac
 if [ ! -e /etc/environment ]; then printf '/etc/environment\t.\n'
-elif [ -r /etc/environment ]; then told /etc/environment "$(cat /etc/environment)"
+elif [ -r /etc/environment ]; then slurp /etc/environment; told /etc/environment "$v"
 else lost /etc/environment 'not permitted'; fi
 if ! [ -d /run/systemd/system ]; then printf 'systemd manager\t-\n'  # another init: there is none
 elif e=$(systemctl show-environment 2>&1) && case $e in *PATH=*) ;; *) false ;; esac; then told 'systemd manager' "$e"
@@ -140,7 +151,7 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
 
-# Programs with a setting of their own; where there is none, nothing is printed.
+# Programs with a setting of their own, told beside others' only; where there is none, nothing is printed.
 OWN = r"""
 own() { e=$(cat); if has "$e"; then told "$1" "$e"; fi; }
 if grep -qis 'proxy' /etc/apt/apt.conf /etc/apt/apt.conf.d/*; then
@@ -157,25 +168,54 @@ fi
 """
 
 # A unit's environment: of its main process where the login may read it, else what its unit file sets. The processes of
-# all units are asked for at once; the block that has the unit's name, or an alias of it, has its number.
+# all units are asked for at once; the block that has the unit's name, or an alias of it, has its number. One look at
+# all their environments tells mostly that no proxy variable is in any. Where a process does not show its own, the files
+# of its unit, as systemd has read them, and their EnvironmentFiles mostly do not hold such a word either.
 UNIT = r"""
-n='
-'
-main() {
-  r=$2
-  while [ "$r" ]; do
-    b=${r%%"$n$n"*}; r=${r#"$b"}; r=${r#"$n$n"}; a=$n$b$n; a=${a#*"${n}Names="}; p=$n$b$n; p=${p#*"${n}MainPID="}
-    case " ${a%%"$n"*} " in *" $1 "*) echo "${p%%"$n"*}"; return ;; esac
+table() { printf '%s\n\n' "$1" | { set -f; k=; while IFS='=' read -r k v; do case $k in
+  Names) names=$v ;; MainPID) p=$v ;; LoadState) l=$v ;; NeedDaemonReload) d=$v ;; FragmentPath) f=$v ;; DropInPaths) q=$v ;;
+  '') for u in $names; do echo "$u ${p:-0} ${l:--} ${d:--} ${f:--} $q"; done; names=; p=; l=; d=; f=; q= ;;
+  esac; done; }; }
+row() { set -f; IFS=$n; for r in $m; do case $r in "$1 "*) unset IFS; set +f; return ;; esac; done; unset IFS; set +f; r=; return 1; }
+main() { row "$1"; p=${r#* }; p=${p%% *}; case $p in 0|*[!0-9]*) p= ;; esac; }
+bare() {
+  g=; set -f
+  for u do
+    main "$u"; case $w in *"/proc/$p/environ:PATH="*) continue ;; esac
+    set -- $r; [ "${3-} ${4-}" = 'loaded no' ] || return
+    shift 4; for q do [ -r "$q" ] || return; g="$g $q"; done
+  done
+  [ "$g" ] || return 0
+  o=$(grep -hi environment $g); [ $? -lt 2 ] || return
+  set -f; IFS=$n
+  for l in $o; do
+    case $l in
+    [#\;]*) continue ;;
+    *\\*|*%*|*_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;;
+    Environment=*) continue ;;
+    EnvironmentFile=*[*?[]*|EnvironmentFile=|EnvironmentFile=-) return 1 ;;
+    EnvironmentFile=*) l=${l#*=}; l=${l#-} ;;
+    *) return 1 ;;
+    esac
+    [ -e "$l" ] || continue
+    [ -f "$l" ] && [ -r "$l" ] || return
+    slurp "$l"; case $v in *_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;; esac
   done
 }
 environ() { if [ "$S" ]; then $S cat "/proc/$1/environ" | lines; else lines <"/proc/$1/environ"; fi; }
 units() {
   for u do printf 'unit %s\t?\n' "$u"; done
   [ -d /run/systemd/system ] || { for u do printf 'unit %s\t-\n' "$u"; done; return; }
-  m=$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)
+  m=$(table "${seen_units-}"); f=; w=
+  for u do row "$u" || { m=$(table "$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)"); break; }; done
+  for u do main "$u"; [ -z "$p" ] || f="$f /proc/$p/environ"; done
+  [ -z "$f" ] || { w=$($S grep -szoHiE '^([a-z]+_proxy|PATH)=' $f); } 2>/dev/null
+  if has "$w"; then w=; fi
+  if (bare "$@"); then for u do printf 'unit %s\t.\n' "$u"; done; return; fi
   for u do
-    p=$(main "$u" "$m")
-    case $p in ''|0|*[!0-9]*) v= ;; *) v=$(environ "$p" 2>/dev/null) ;; esac
+    main "$u"
+    case $w in *"/proc/$p/environ:PATH="*) printf 'unit %s\t.\n' "$u"; continue ;; esac
+    v=; [ -z "$p" ] || v=$(environ "$p" 2>/dev/null)
     # A program that writes its title over its environment, as nginx does, leaves no PATH, which systemd always sets.
     case $v in *PATH=*) told "unit $u" "$v" ;; *) unit "$u" ;; esac
     if has "$v"; then from "unit $u" $(systemctl show --no-pager -p FragmentPath -p DropInPaths -p EnvironmentFiles \
@@ -237,8 +277,8 @@ def fragment(asked: tuple[str, ...]) -> str:
     asking = f"units {units}" if asked else ":"
     tried = f"TRIED={shlex.quote(TRIED)}"
     return (
-        f"{HELPERS}{TRY}{UNIT if asked else ''}{tried}\nall() {{\n{PLACES}{OWN}{asking}\n}}\n"
-        'r=$(all); printf \'%s\\n\' "$r"; if has "$r"; then try "$r"; fi; true'
+        f"{HELPERS}{TRY}{UNIT if asked else ''}{tried}\nall() {{\n{PLACES}{asking}\n}}\naside() {{\n{OWN}\n}}\n"
+        'r=$(all); if has "$r"; then r="$r$n$(aside)"; try "$r"; fi; printf \'%s\\n\' "$r"; true'
     )
 
 

@@ -28,6 +28,8 @@ SOURCE = "ss -Htlnm; nstat -az"
 SECONDS = 15
 BYTES = 1048576
 SIDE_BY_SIDE = True
+AT_ONCE = False
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.run("ss -H -t -n -m", "how full each queue is"),
     _rights.run("awk", "counts half-open connections"),

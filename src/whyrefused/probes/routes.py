@@ -17,6 +17,8 @@ SOURCE = "ip rule; ip route show table all"
 SECONDS = 5
 BYTES = 524288
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.run("ip -4 rule show", "which table"),
     _rights.run("ip -4 route show table all", "the routes"),

@@ -21,6 +21,8 @@ SOURCE = "ss -Htn state established; grep -i conn"
 SECONDS = 10
 BYTES = 262144
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.run("ss -H -t -n state established", "connections of the port"),
     _rights.run("wc -l", "counts them"),

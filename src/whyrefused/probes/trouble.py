@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.probes import Unreadable, _rights, whole
+from whyrefused.probes import Unreadable, _rights, _seen, whole
 from whyrefused.probes.units import suffixed, with_sockets
 from whyrefused.redact import redact
 
@@ -25,6 +25,8 @@ SOURCE = "journalctl -b -u UNIT"
 SECONDS = 15
 BYTES = 524288
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ("listeners",)
 RUNS = (
     _rights.run("sed -nE", "open ports; lines of unit files cut to the port"),
     _rights.run("sed -E", "strikes out credentials"),
@@ -65,11 +67,17 @@ MOST = 8  # units that are looked at
 # /proc/net/tcp, one of UDP without a peer in state 07 (include/net/tcp_states.h). A unit has a control group as long as
 # it has a process: where all have one and all ports are open, systemd need not be asked.
 ASK = (
-    _rights.ROOT.replace("{", "{{").replace("}", "}}")
+    (_rights.ROOT + _seen.LISTENING).replace("{", "{{").replace("}", "}}")
     + r"""
 strike() {{ sed -E 's#://[^"\\ ]*@#://***@#g
 s/((pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key)[^ =:]{{0,9}} {{0,3}}[=:] {{0,3}})[^ ,;"\\]+/\1***/Ig
 s/"_(_[A-Z_]+|BOOT_ID)":"[^"]*",?//g; s/,}}$/}}/'; }}
+if [ "${{seen_listeners-}}" ]; then listening; shut=; else open=' '; shut=1; fi
+for w in {ports}; do case $open in *" $w "*) ;; *) shut=1 ;; esac; done
+calm=1; for w in {services}; do
+  [ -d "/sys/fs/cgroup/system.slice/$w" ] || [ -d "/sys/fs/cgroup/unified/system.slice/$w" ] || calm=
+done
+if [ -z "$shut" ] && [ "$calm" ]; then echo end; exit; fi
 open=' '; p=; n=0; r=; [ -z "$S" ] || r=1
 for f in /var/log/journal/*/system.journal /run/log/journal/*/system.journal; do [ ! -r "$f" ] || r=1; done
 for w in $(sed -nE 's/^ *[0-9]+: [0-9A-F]+:([0-9A-F]{{4}}) [0-9A-F]+:[0-9A-F]{{4}} (0A|07) .*/\2\1/p' \
@@ -78,9 +86,6 @@ for w in $(sed -nE 's/^ *[0-9]+: [0-9A-F]+:([0-9A-F]{{4}}) [0-9A-F]+:[0-9A-F]{{4
   w=$((0x${{w#??}})); case $open in *" $w/$k "*) ;; *) open="$open$w/$k "; p="$p|$w" ;; esac
 done
 shut=; for w in {ports}; do case $open in *" $w "*) ;; *) shut=1 ;; esac; done
-calm=1; for w in {services}; do
-  [ -d "/sys/fs/cgroup/system.slice/$w" ] || [ -d "/sys/fs/cgroup/unified/system.slice/$w" ] || calm=
-done
 if [ -z "$shut" ] && [ "$calm" ]; then echo end; exit; fi
 o=$(systemctl show --all --no-pager -p Id,LoadState,ActiveState,MainPID,FragmentPath,DropInPaths,EnvironmentFiles \
   -p Requires,BindsTo,Requisite -- {units} {templates} 2>/dev/null)

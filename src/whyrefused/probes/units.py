@@ -19,12 +19,15 @@ SOURCE = "systemctl show"
 SECONDS = 10
 BYTES = 262144
 SIDE_BY_SIDE = False
+AT_ONCE = True
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.run("systemctl show", "the state"),
     _rights.run("sed -n", "which socket starts it"),
 )
 READS = {
     "/proc/uptime": "how long it has been active",
+    "UNIT FOLDERS": "has a socket unit a file: its name alone",
 }
 
 # Never Environment= or ExecStart=: they hold passwords.
@@ -32,7 +35,7 @@ PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,Result,UnitFileState,Type,ExecMainCode,ExecMainStatus,MainPID,NRestarts,"
     "ControlGroup,TriggeredBy,Triggers,FragmentPath,DropInPaths,ActiveEnterTimestampMonotonic,Listen,"
     "IPAddressAllow,IPAddressDeny,RestrictAddressFamilies,PrivateNetwork,"
-    "ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic"
+    "ConditionResult,ConditionTimestampMonotonic,AssertResult,AssertTimestampMonotonic,NeedDaemonReload"
 )
 TOLD = frozenset({"LoadState", "ActiveState", "SubState", "UnitFileState"})
 """What systemd tells of every unit, be it there or not: without them nothing is known of one."""
@@ -40,22 +43,40 @@ FENCES = ("IPAddressAllow", "IPAddressDeny", "RestrictAddressFamilies")
 
 # A socket unit may have another name than the service it starts: those that systemd names are asked for too. So are the
 # instances of a template beside a unit that only starts them (postgresql.service: exited, postgresql@15-main.service).
+# For a unit that it has not loaded systemd looks through all its folders, so that a socket unit that nobody declared is
+# asked for only where one of them (systemd.unit(5)) has its file, and a service is not running, not enabled, or started
+# by a socket: one that was loaded stands in its TriggeredBy.
 # Without --all older versions leave out what is empty, such as the UnitFileState of a unit that is not there.
 ASK = r"""
 read up rest </proc/uptime; echo "Uptime=$up"; [ ! -e /run/systemd/container ] || echo Container=yes; echo
-show() {{ systemctl show --all --no-pager -p {properties} "$@"; }}
+there() {{
+case $1 in *@*) return ;; esac
+[ -d /usr/lib/systemd/system ] || [ -d /lib/systemd/system ] || return 0
+for d in /etc/systemd/system /run/systemd/system /run/systemd/generator /usr/lib/systemd/system /lib/systemd/system \
+  /usr/local/lib/systemd/system /run/systemd/transient /run/systemd/generator.early /run/systemd/generator.late \
+  /etc/systemd/system.control /run/systemd/system.control /etc/systemd/system.attached /run/systemd/system.attached
+do if [ -e "$d/$1" ] || [ -h "$d/$1" ]; then return; fi; done
+return 1
+}}
 set -- {units}
-o=$(show -- "$@"); s=$?; printf '%s\n' "$o"; m=
+o=$(systemctl show --all --no-pager -p {properties} -- "$@"); s=$?; printf '%s\n' "$o"; m=
+well=1; case $o in *ActiveState=[!a]*|*ActiveState=activating*|*SubState=[!r]*|*SubState=reload*|*TriggeredBy=[a-zA-Z0-9_-]*|\
+*UnitFileState=[!e]*|*UnitFileState=enabled-*|*LoadState=[!l]*) well= ;; *LoadState=*) ;; *) well= ;; esac
 case $o in *TriggeredBy=[a-zA-Z0-9]*)
   for w in $(printf '%s\n' "$o" | sed -n 's/^TriggeredBy=//p'); do
     case " $* $m " in *" $w "*) ;; *) case $w in *.socket) m="$m $w" ;; esac ;; esac
   done ;;
 esac
+for w in {sockets}; do
+  case " $m " in *" $w "*) continue ;; esac
+  if [ "$well" ]; then l=unneeded; elif there "$w"; then m="$m $w"; continue; else l=not-found; fi
+  printf '\nId=%s\nNames=%s\nLoadState=%s\nActiveState=inactive\nSubState=dead\nUnitFileState=\n' "$w" "$w" $l
+done
 case $o in *SubState=exited*)
   for w in "$@"; do case $w in *@*|*.socket) ;; *.service) m="$m ${{w%.service}}@*.service" ;; esac; done ;;
 esac
 set -f
-if [ "$m" ]; then echo; show -- $m; fi
+if [ "$m" ]; then echo; systemctl show --all --no-pager -p {properties} -- $m; fi
 exit $s
 """
 
@@ -126,8 +147,12 @@ def with_sockets(unit: str) -> tuple[str, ...]:
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks for these units?"""
     # systemctl(1) ends at the first name that is none, such as a template without an instance, and drops the others.
-    units = sorted({name for unit in asked for name in with_sockets(unit) if "@." not in name})
-    return ASK.format(properties=PROPERTIES, units=" ".join(map(shlex.quote, units)))
+    units = {name for unit in asked for name in with_sockets(unit)[:1] if "@." not in name}
+    sockets = {name for unit in asked for name in with_sockets(unit)[1:] if "@." not in name} - units
+    return ASK.format(
+        properties=PROPERTIES,
+        units=" ".join(map(shlex.quote, sorted(units))), sockets=" ".join(map(shlex.quote, sorted(sockets))),
+    )  # fmt: skip
 
 
 def parse(frame: Frame) -> Mapping[str, Unit]:

@@ -21,6 +21,8 @@ SOURCE = "cat /proc/net/snmp /proc/net/snmp6 /proc/net/netstat"
 SECONDS = 12
 BYTES = 131072
 SIDE_BY_SIDE = True
+AT_ONCE = False
+AFTER: tuple[str, ...] = ()
 RUNS = (
     _rights.rooted("python3 -ISBc", "looks at the headers of these packets"),
     _rights.run("sleep", "waits, where python3 is not there"),

@@ -6,8 +6,21 @@ never shows: the same run gives the same bytes.
 
 from whyrefused.files import write
 from whyrefused.report.escape import terminal
-from whyrefused.report.findings import cause_ids, findings, schema, to_json
+from whyrefused.report.findings import cause_ids, findings, in_parts, schema, to_json
 from whyrefused.report.page import page, warm_up
+from whyrefused.report.pseudonyms import shareable
 from whyrefused.report.totals import summary
 
-__all__ = ["cause_ids", "findings", "page", "schema", "summary", "terminal", "to_json", "warm_up", "write"]
+__all__ = [
+    "cause_ids",
+    "findings",
+    "in_parts",
+    "page",
+    "schema",
+    "shareable",
+    "summary",
+    "terminal",
+    "to_json",
+    "warm_up",
+    "write",
+]

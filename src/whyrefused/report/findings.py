@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused import __version__
 from whyrefused.records import Ruling
+from whyrefused.report import pieces
 from whyrefused.report.escape import plain
 from whyrefused.report.totals import totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from whyrefused.records import Finding, Line, Result, Run
 
@@ -52,7 +53,16 @@ def findings(run: Run) -> dict[str, Any]:
 
 def to_json(run: Run) -> str:
     """Which bytes does `--findings FILE` hold? ASCII, so no control or bidi character is ever printed by `cat`."""
-    return json.dumps(findings(run), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    return "".join(in_parts(run))
+
+
+def in_parts(run: Run) -> Iterator[str]:
+    """Which text is that, part by part? The whole of a large fleet need not be held."""
+    yield f'{{\n "schema": {pieces.text(SCHEMA)},\n "run": {pieces.text(_run(run), 1)},\n "results": '
+    yield from pieces.listed(map(_result, sorted(run.results, key=lambda it: it.id)), 1)
+    yield ',\n "findings": '
+    yield from pieces.listed(map(_finding, sorted(run.findings, key=lambda it: it.id)), 1)
+    yield "\n}\n"
 
 
 def _run(run: Run) -> dict[str, Any]:

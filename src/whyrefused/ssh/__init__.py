@@ -54,14 +54,14 @@ __all__ = [
 
 def visit(connection: Connection, script: bytes, limits: Limits, settings: Settings) -> Output:
     """What does this script print on that host? Raises NotReached."""
-    from whyrefused.ssh import reach  # noqa: PLC0415 - loads paramiko
+    from whyrefused.ssh import light, reach  # noqa: F401, PLC0415 - loads paramiko, in this order
 
     return reach.visit(connection, script, limits, settings)
 
 
 def warm_up() -> None:
     """Load paramiko now, in a thread of the caller's, while something else takes its time."""
-    from whyrefused.ssh import reach  # noqa: F401, PLC0415 - the loading is the point
+    from whyrefused.ssh import light, reach  # noqa: F401, PLC0415 - the loading is the point
 
 
 def hang_up() -> None:

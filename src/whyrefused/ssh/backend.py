@@ -78,6 +78,7 @@ class Backend(base.BaseBackend):  # type: ignore[misc] # testinfra ships no type
         if self._refused is not None:
             raise self._refused
         if self._session is None or not self._session.alive:
+            from whyrefused.ssh import light  # noqa: F401, PLC0415 - before paramiko
             from whyrefused.ssh.reach import open_session  # noqa: PLC0415 - loads paramiko
 
             try:

@@ -16,6 +16,7 @@ import subprocess
 import threading
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -317,48 +318,67 @@ def _plain_state(files: tuple[str, ...], host: str) -> tuple[object, ...] | None
 
 
 def _plain_file(file: str, host: str, state: list[object], depth: int) -> bool:
-    path = Path(file)
     try:
-        status = path.stat()
-        text = path.read_text("utf-8", "surrogateescape")
+        status = os.stat(file)  # noqa: PTH116 - a string among strings
+        found = _read_file(file, status.st_mtime_ns, status.st_size)
     except FileNotFoundError:
         state.append(file)
         return True
     except OSError:
         return False
     state.append((file, status.st_mtime_ns, status.st_size))
-    return depth <= _DEPTH and all(_plain_line(line, file, host, state, depth) for line in _lines_for(text, host))
+    if depth > _DEPTH or not found.plain or found.names(host.lower()):
+        return False
+    return all(_plain_include(value, file, host, state, depth) for value in found.includes)
 
 
-def _lines_for(text: str, host: str) -> Iterator[str]:
-    """Which lines may hold for this host? Those of a Host block none of whose patterns is its name do not."""
-    active = True
-    for line in text.split("\n"):
+def _plain_include(value: str, file: str, host: str, state: list[object], depth: int) -> bool:
+    folder = "/etc/ssh" if file.startswith("/etc/ssh/") else f"{home()}/.ssh"
+    names = [os.path.join(folder, _expand_home(name.strip('"'))) for name in value.split()]  # noqa: PTH118 - globs
+    included = [found for name in names for found in sorted(glob.glob(name))]  # noqa: PTH207 - the same
+    state.append(tuple(included))
+    return all(_plain_file(found, host, state, depth + 1) for found in included)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """What one file of ssh_config(5) has for hosts that it does not name."""
+
+    plain: bool  # it says the same of all of them
+    includes: tuple[str, ...]  # the values of Include
+    named: frozenset[str]  # hosts for which it has a block, and of which `ssh -G` must be asked
+    patterns: tuple[str, ...]  # the same, with * and ?
+
+    def names(self, host: str) -> bool:
+        """Has it a block for this host?"""
+        return host in self.named or any(fnmatchcase(host, pattern) for pattern in self.patterns)
+
+
+@lru_cache(maxsize=64)
+def _read_file(file: str, _changed: int, _size: int) -> _File:
+    """What stands in this file? Read once as long as its time and size stay: a fleet is asked host by host."""
+    blocks: list[str] = []
+    includes: list[str] = []
+    plain = active = True
+    for line in Path(file).read_text("utf-8", "surrogateescape").split("\n"):
         keyword, value = _words(line)
         if keyword == "host":
+            active = value == "*"
             # A pattern with a `!` takes hosts out of a block, it lets none in (ssh_config(5), PATTERNS).
-            active = any(
-                fnmatchcase(host.lower(), one.strip('"').lower().replace("[", "[[]"))
-                for one in value.split()
-                if one[:1] != "!"
-            )
-        if active or keyword == "match":
-            yield line
-
-
-def _plain_line(line: str, file: str, host: str, state: list[object], depth: int) -> bool:
-    keyword, value = _words(line)
-    if not keyword:
-        return True
-    if keyword == "include":
-        folder = "/etc/ssh" if file.startswith("/etc/ssh/") else f"{home()}/.ssh"
-        names = [os.path.join(folder, _expand_home(name.strip('"'))) for name in value.split()]  # noqa: PTH118 - globs
-        included = [found for name in names for found in sorted(glob.glob(name))]  # noqa: PTH207 - the same
-        state.append(tuple(included))
-        return "%" not in value and "$" not in value and all(_plain_file(f, host, state, depth + 1) for f in included)
-    if keyword == "host":
-        return value == "*"
-    return keyword not in _PER_HOST and "%" not in value and "$" not in value
+            blocks += [] if active else [one.strip('"').lower() for one in value.split() if one[:1] != "!"]
+        elif keyword == "match":
+            plain = False
+        elif keyword and active:
+            plain = plain and keyword not in _PER_HOST and "%" not in value and "$" not in value
+            includes += [value] if keyword == "include" else []
+    globs = [one for one in blocks if "*" in one or "?" in one]
+    # `[` has no meaning in these patterns, and one in fnmatch's.
+    return _File(
+        plain=plain,
+        includes=tuple(includes),
+        named=frozenset(blocks).difference(globs),
+        patterns=tuple(one.replace("[", "[[]") for one in globs),
+    )
 
 
 def _words(line: str) -> tuple[str, str]:

@@ -16,7 +16,9 @@ from paramiko.common import (
     MSG_CHANNEL_EOF,
     MSG_CHANNEL_EXTENDED_DATA,
     MSG_CHANNEL_REQUEST,
+    MSG_DEBUG,
     MSG_DISCONNECT,
+    MSG_IGNORE,
     MSG_USERAUTH_FAILURE,
 )
 from paramiko.packet import Packetizer
@@ -68,6 +70,9 @@ class Packets(Packetizer):
     def read_message(self) -> tuple[int, paramiko.Message]:
         """Read one message, and note it if it is worth it."""
         kind, message = super().read_message()
+        if kind == MSG_DEBUG:
+            # paramiko would escape its text for a log that is not written; neither may come while keys are exchanged.
+            return MSG_IGNORE, message
         if kind in DATA:
             self._count(paramiko.Message(message.asbytes()), DATA[kind])
         elif kind in NOTED:

@@ -26,6 +26,7 @@ GREETING_BYTES = 64 * 1024
 GREETING_LINES = 1024  # sshd's and ssh's own limit: kex.c, SSH_MAX_PRE_BANNER_LINES
 VERSION_BYTES = 255  # RFC 4253, section 4.2, with CR and LF
 LOGIN_BYTES = 256 * 1024
+PATIENCE = 5.0  # seconds without a byte after which who reads looks around
 _CHUNK = 64 * 1024
 _BINARY = re.compile(rb"[^\t\r\n\x1b\x20-\x7e\x80-\xff]")
 _VERSION = re.compile(rb"SSH-(2\.0|1\.99)-")
@@ -154,8 +155,11 @@ class Wire:
     # For paramiko.
 
     def settimeout(self, seconds: float) -> None:
-        """Pass on how long one recv or send waits."""
-        self._stream.settimeout(seconds)
+        """Pass on how long one recv or send waits; longer than the tenth of a second after which paramiko looks around.
+
+        It looks whether it was closed, and closing the wire wakes it: a fleet that is awaited costs no processor.
+        """
+        self._stream.settimeout(max(seconds, PATIENCE))
 
     def recv(self, size: int) -> bytes:
         """Give what has arrived, from a buffer: paramiko asks for 16 bytes at a time, and for up to 4 GiB."""

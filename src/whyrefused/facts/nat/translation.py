@@ -68,13 +68,8 @@ def located(evidence: Evidence, item: ForwardItem) -> ForwardItem:
         target = ipaddress.ip_address(item.target)
     except ValueError:
         return item
-    found = [name for name in evidence.hosts if name != item.host and _has(evidence[name], target)]
+    found = [name for name in evidence.holders(target) if name != item.host]
     return replace(item, server=found[0]) if len(found) == 1 else item
-
-
-def _has(host: HostEvidence, address: Address) -> bool:
-    own = looked(lambda: host.addresses)
-    return not isinstance(own, Missing) and address in {one.address for one in own if one.scope == "global"}
 
 
 def ways(evidence: Evidence, item: ForwardItem, source: str, destination: Address) -> tuple[Way, ...]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory.expect import destination
-from whyrefused.plan import ends, way
+from whyrefused.plan import ends, index, way
 from whyrefused.plan.items import Item, LaterItem, number_of
 from whyrefused.plan.keys import forwards
-from whyrefused.plan.who import at, behind, dialled, forward_on, is_literal, is_self, members
+from whyrefused.plan.who import at, behind, dialled, forward_on, is_literal, is_self
 from whyrefused.probes import dials
 
 if TYPE_CHECKING:
@@ -60,25 +60,22 @@ class PathItem(Item):
 
 def items(inventory: Inventory, client: Host) -> Iterator[Item]:
     """The paths that this host dials: what other hosts' `clients` demand of it, and its own `connects`."""
-    here = client.name not in inventory.selected
-    for server in inventory.hosts.values():
-        if here and server.name not in inventory.selected:
+    known = index.of(inventory)
+    here = client.name not in known.selected
+    for server, key, port in known.dialled_by.get(client.name, ()):
+        if here and server.name not in known.selected:
             continue
-        for key, port in server.expect.ports.items():
-            named = {host for name in port.clients for host in members(inventory, name)}
-            if client.name not in named or port.state != "listening":
-                continue
-            subject = f"{server.name}:{number_of(key)}"
-            target = dialled(client, server, port)
-            if key.endswith("/tcp"):
-                yield PathItem(
-                    host=client.name, check="connects", subject=subject,
-                    wanted=f"{client.name} connects to {target}:{number_of(key)}",
-                    server=server.name, destination=target, port=number_of(key), server_port=key,
-                )  # fmt: skip
-            else:
-                subject = f"{server.name}:{key}"
-                yield LaterItem(host=client.name, check="connects", subject=subject, wanted=f"{subject} answers")
+        subject = f"{server.name}:{number_of(key)}"
+        target = dialled(client, server, port)
+        if key.endswith("/tcp"):
+            yield PathItem(
+                host=client.name, check="connects", subject=subject,
+                wanted=f"{client.name} connects to {target}:{number_of(key)}",
+                server=server.name, destination=target, port=number_of(key), server_port=key,
+            )  # fmt: skip
+        else:
+            subject = f"{server.name}:{key}"
+            yield LaterItem(host=client.name, check="connects", subject=subject, wanted=f"{subject} answers")
     for connect in client.expect.connects:
         yield _connect(inventory, client, connect)
 

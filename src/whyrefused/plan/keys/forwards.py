@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory.expect import destination
-from whyrefused.plan import ends
+from whyrefused.plan import ends, index
 from whyrefused.plan.items import Item, Protocol, number_of, protocol_of
 from whyrefused.plan.who import behind, forward_on, is_literal
 from whyrefused.probes import dials
@@ -64,13 +64,18 @@ def _dialled(inventory: Inventory, text: str) -> str:
     return inventory.hosts[target].connection.address if target in inventory.hosts else target
 
 
-def _paths(inventory: Inventory, router: str, key: str) -> Iterator[tuple[str, str | None, str]]:
+def _paths(inventory: Inventory, router: str, key: str) -> Iterator[index.Through]:
     """Which clients are declared to dial it: (client, the server that they name, what they dial)?"""
-    for client in inventory.hosts.values():
-        for connect in client.expect.connects:
-            _, target, port = destination(connect.to)
-            if forward_on(inventory, client, connect) == (router, key):
-                yield client.name, connect.server, dials.key(target, port, connect.as_ or "", "")
+    known = index.of(inventory)
+    if known.through is None:
+        known.through = {}
+        for client in inventory.hosts.values():
+            for connect in client.expect.connects:
+                _, target, port = destination(connect.to)
+                if forward := forward_on(inventory, client, connect):
+                    dial = dials.key(target, port, connect.as_ or "", "")
+                    known.through.setdefault(forward, []).append((client.name, connect.server, dial))
+    yield from known.through.get((router, key), ())
 
 
 def questions(inventory: Inventory, item: ForwardItem) -> Iterator[Question]:

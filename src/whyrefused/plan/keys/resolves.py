@@ -38,4 +38,4 @@ def items(_inventory: Inventory, host: Host) -> Iterator[NameItem]:
 
 def questions(_inventory: Inventory, item: NameItem) -> Iterator[Question]:
     """What does the host's own resolver order answer?"""
-    yield from ends.name(item.host, item.name)
+    yield from ends.name(item.host, item.name, item.answers)

@@ -13,11 +13,19 @@ import threading
 import time
 
 PATIENCE = float(sys.argv[1])  # seconds for one TCP connect
-NAMES = 12.0  # seconds for a name; a dead resolver costs glibc 5 s a try, twice
 ANSWER = PATIENCE + 4  # seconds for a proxy's answer: it makes a connection of its own before
 LINGER = 0.3  # seconds in which a server that will not serve closes or resets what it accepted
 TOGETHER = threading.Semaphore(64)
+EACH = 32  # connects to one address and port at once
+THREADS = 256
+LIMIT = 40.0  # seconds for all of it: less than the probe has, so that what ended by then is told
+PLACES = {}
 PRINT = threading.Lock()
+
+
+def one_of(address):
+    """A turn at this address and port."""
+    return PLACES.setdefault(address[:2], threading.Semaphore(EACH))
 
 
 def row(*words):
@@ -284,7 +292,7 @@ def through(key, host, port, proxy):
 
     for family, address in addresses(key, name.strip("[]"), number):
         said = []
-        with TOGETHER:
+        with one_of(address), TOGETHER:
             code, took, source, icmp = connect(family, address, asking(method))
             if said and method == "HEAD" and said[0][4].split(" ")[1:2] > ["5"]:
                 # A gateway behind the proxy answers so too; to a CONNECT only the proxy itself does.
@@ -319,7 +327,7 @@ def path(key):
 
 def direct(key, host, port):
     for family, address in addresses(key, host, port):
-        with TOGETHER:
+        with one_of(address), TOGETHER:
             code, took, source, icmp = connect(family, address)
         row(key, "try", address[0], code, took, source, icmp)
         if code == "ok":
@@ -327,13 +335,23 @@ def direct(key, host, port):
 
 
 def all_of(keys):
+    left = list(reversed(keys))
+
+    def work():
+        while True:
+            try:
+                key = left.pop()
+            except IndexError:
+                return
+            path(key)
+
     threads = []
-    for key in keys:
-        thread = threading.Thread(target=path, args=(key,))
+    for _ in range(min(len(keys), THREADS)):
+        thread = threading.Thread(target=work)
         thread.daemon = True
         thread.start()
         threads.append(thread)
-    limit = time.monotonic() + NAMES + 2 * PATIENCE + ANSWER
+    limit = time.monotonic() + LIMIT
     for thread in threads:
         thread.join(max(0.0, limit - time.monotonic()))
 
@@ -360,6 +378,7 @@ def all_as(who, keys):
     all_of(keys)
 
 
+threading.stack_size(262144)
 # Who dials is a matter of a whole process, and a fork must come before the first thread.
 mine, children, first = {}, [], os.getpid()
 for key in sys.argv[2:]:
