@@ -7,7 +7,7 @@ LOCK := requirements.lock
 CASES ?= 2000
 SEED ?= 1
 
-.PHONY: audit test lint unit branches lab lab-down oracle bench fuzz mutants torture sbom accuracy docs lock clean
+.PHONY: audit test lint unit branches lab lab-down pictures oracle bench fuzz mutants torture sbom accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
@@ -28,6 +28,11 @@ unit: $(STAMP)
 lab: $(STAMP) ## boot a small fleet of real hosts with faults in it, and audit it over SSH (root)
 	$(BIN)/python tests/lab up
 	$(BIN)/python tests/lab audit
+
+pictures: $(STAMP) ## ask the hosts of the lab again, and take the pictures of the README (root)
+	$(BIN)/python tests/lab up
+	$(BIN)/python tests/lab audit --keep tests/browser/demo
+	WHYREFUSED_PICTURES=1 $(BIN)/pytest tests/browser/test_pictures.py -p no:cacheprovider
 
 lab-down: $(STAMP) ## remove all of it
 	$(BIN)/python tests/lab down

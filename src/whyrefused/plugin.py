@@ -357,9 +357,15 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Our failures have no traceback: wanted, saw, cause, fix."""
-    report = yield
     audit = item.config.stash[STATE].audit
-    judged = audit.judged(report.nodeid) if audit else None
+    judged = audit.judged(item.nodeid) if audit else None
+    option, style = item.config.option, item.config.option.tbstyle
+    if judged is not None:
+        option.tbstyle = "value"  # the one that reads no source: a traceback would cost ten milliseconds, for nothing
+    try:
+        report = yield
+    finally:
+        option.tbstyle = style
     if audit is not None:
         from whyrefused import wiring  # noqa: PLC0415 - as above
 

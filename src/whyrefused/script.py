@@ -53,7 +53,8 @@ printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$T" "$1" "${#o}" "$o" "$T" "$1"
 FIRST = r"""
 once() { token=$T; export token; $E timeout SECONDS sh -c "$Q"; }
 whole() { case $q in *"
-ALL $T") ;; *) return 1 ;; esac; }
+ALL $T") q=${q%"
+ALL $T"} ;; *) return 1 ;; esac; }
 cut() { q=${q%"BEGIN $T "*}; }
 owed() { case "$q
 " in *"
@@ -63,13 +64,13 @@ END $T $1
 
 # Who asks for nothing slow is done before it could be told that its reader has gone.
 SLOW = r"""
-first() { q=$(once); whole || cut; printf '%s\n' "$q"; whole || left; }
+first() { q=$(once); if whole; then printf '%s\n' "$q"; else cut; printf '%s\n' "$q"; left; fi; }
 watch 2>/dev/null & w=$!; r=$(all 2>/dev/null); kill $w; wait $w
 """
 QUICK = r"""
-q=$(once 2>/dev/null); r=$q
-whole || { cut; echo; watch 2>/dev/null & w=$!; r="$q
-$(left 2>/dev/null)"; kill $w; wait $w; }
+q=$(once 2>/dev/null)
+if whole; then r=$q; else cut; echo; watch 2>/dev/null & w=$!; r="$q
+$(left 2>/dev/null)"; kill $w; wait $w; fi
 """
 
 # The token is for no program's environment. A frame that is too large is told as one without a status. A fragment finds
@@ -163,7 +164,7 @@ def script(asked: Mapping[str, Asked], token: str, *, become: str = "") -> str:
 
 
 def _beside(slow: Iterable[str], body: str) -> str:
-    """Which text runs these side by side, and the body beside them? Each frame follows in one piece; no file is needed."""
+    """Which text runs these and the body side by side? Each frame comes in one piece, and no file is needed."""
     for call in slow:
         body = f"{{ {call}; }} | {{\n{body}\ncat\n}}"
     return body

@@ -260,7 +260,9 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
 
 def _warm_up_report() -> None:
     from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
+    from whyrefused.causes import registry  # noqa: PLC0415 - as above
 
+    registry()
     reports.warm_up()
 
 
@@ -301,6 +303,9 @@ def run_bundle(state: State, item: pytest.Item) -> bool | None:
         hook.pytest_runtest_logstart(nodeid=name, location=location)
         if state.verdicts and name in state.verdicts.results:
             _tell(state.verdicts, item, name, keywords)
+        else:
+            place = (str(item.path), (location[1] or 0) + 1, "Skipped: not visited")
+            _log(item, "skipped", place, (name, keywords))
         hook.pytest_runtest_logfinish(nodeid=name, location=location)
     return True
 
@@ -469,7 +474,10 @@ def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:
 
 def _be_brief(state: State, run: Run) -> None:
     option = state.config.option
-    if sum(one.outcome in {"failed", "error"} for one in run.results) > QUIET_FROM and option.tbstyle == "auto":
+    wrong = sum(one.outcome in {"failed", "error"} for one in run.results)
+    # For each failure pytest looks at all items that it ran; those of bundles are none.
+    long = not state.bundled and wrong * len(run.results) > QUIET_FROM * bundles.MANY
+    if (wrong > QUIET_FROM or long) and option.tbstyle == "auto":
         option.tbstyle = "line"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE = 'ADDRESSES = addresses\naddresses = lambda key, _, port: ADDRESSES(key, "127.0.0.1", port)'
 """An address of nobody's is planned, and loopback is dialled in its stead: that alone would be the client's own."""
+KEPT = "LINGER = 0.3"
 BEFORE = "\nthreading.stack_size"
 
 
@@ -85,12 +86,17 @@ class Made:
     hosts: tuple[str, ...]
 
 
-def connects(*, clients: int, servers: int, cap: int) -> Made:
-    """What comes of it where each client dials each server, all clients may be visited at once, and this is the cap?"""
+def connects(*, clients: int, servers: int, cap: int, linger: float = 1.0) -> Made:
+    """What comes of it where each client dials each server, all clients may be visited at once, and this is the cap?
+
+    Each client keeps its connections for so many seconds, so that those which may be open together are.
+    """
     visits: Counter[str] = Counter()
     real = fleet.visit
     program = _remote.program("dial.py").replace(BEFORE, f"\n{ELSEWHERE}{BEFORE}")
+    program = program.replace(KEPT, f"LINGER = {linger}")
     assert ELSEWHERE in program
+    assert KEPT not in program
     with tempfile.TemporaryDirectory() as folder, ears(servers) as ends, ExitStack() as stack:
         path = Path(folder) / "hosts.yml"
         expect = {"connects": [{"to": f"198.51.100.1:{one.port}"} for one in ends]}

@@ -70,7 +70,7 @@ def test_one_connection_and_one_exec(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hosts", [20, 100])
-def test_fleet(lab: Lab, rivals: Path, tmp_path: Path, hosts: int) -> None:
+def test_fleet(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path, hosts: int) -> None:
     """Everybody does the whole work; the table says how fast."""
     few = hosts == len(lab.hosts)
     fleet, rounds = (standard.twenty(lab), ROUNDS) if few else (standard.hundred(lab), MANY_ROUNDS)
@@ -82,7 +82,7 @@ def test_fleet(lab: Lab, rivals: Path, tmp_path: Path, hosts: int) -> None:
     laps = race.race(field, tmp_path / "output", lambda: used(lab))
     assert [["DONE", standard.TOKEN]] * hosts == contestants.said(tmp_path, fleet)
     assert {0} == {lap.status for runs in laps.values() for lap in runs}, (tmp_path / "output").read_text()
-    taken = {} if few else _once(lab, fleet, rivals, tmp_path, laps)
+    taken = {} if few else _once(lab, fleet, request.getfixturevalue("rivals"), tmp_path, laps)
     race.say(f"Standard audit, {hosts} hosts", race.rows(laps, FLOOR))
     if taken:
         race.say("By sshd's log", [("contestant", "connections", "execs"), *taken.items()])

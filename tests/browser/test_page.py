@@ -33,6 +33,30 @@ def test_without_scripts_all_of_it_reads(opened: Any, sample: dict[str, Any]) ->
     )
 
 
+JENKINS = "sandbox; default-src 'none'; img-src 'self'; style-src 'self';"
+"""What a CI server sends along with a file of a build: https://www.jenkins.io/doc/book/security/configuring-content-security-policy/"""
+
+
+def test_a_server_that_forbids_scripts_and_styles_leaves_the_findings(browser: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401
+    """Under Jenkins' own policy the page is bare, and says all the same."""
+    run = sample["broken"]()
+    text = report.page(run, causes=sample["CAUSES"])
+    browser.show(1280, 900)
+    browser.page.route(
+        "http://ci.invalid/**",
+        lambda it: it.fulfill(
+            body=text, headers={"Content-Security-Policy": JENKINS, "Content-Type": "text/html; charset=utf-8"}
+        ),
+    )
+    browser.page.goto("http://ci.invalid/report.html")
+    shown = browser.page.locator("body").inner_text()
+    for found in run.findings:
+        assert [] == [it for it in (found.title, *found.fix, *found.verify) if it not in shown]
+    assert "This browser runs no script here" in shown
+    assert browser.page.locator("#filter").is_hidden()
+    browser.page.unroute_all()
+
+
 def test_with_scripts_what_is_for_those_without_costs_no_element(opened: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401
     """It is one text, and not shown."""
     page = opened(sample["broken"]())

@@ -106,10 +106,10 @@ class Loud:
         )
         done = self.lab.controller(words, cwd=self.folder, env=kept)
         files = [file for file in sorted(self.folder.rglob("*")) if file.is_file()]
-        page = self.folder / "html"
+        pages = [file for file in files if file.name in {"html", "shareable"}]
         return {
-            # What the page holds deflated is in clear here, or no secret would ever be found in it.
-            "html, its items": json.dumps(unpacked(page.read_text())).encode() if page.exists() else b"",
+            # What the pages hold deflated is in clear here, or no secret would ever be found in it.
+            **{f"{page.name}, its items": json.dumps(unpacked(page.read_text())).encode() for page in pages},
             "status": str(done.returncode).encode(), "stdout": done.stdout.encode(), "stderr": done.stderr.encode(),
             **{str(file.relative_to(self.folder)): file.read_bytes() for file in files},
         }  # fmt: skip

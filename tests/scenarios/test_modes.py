@@ -123,6 +123,48 @@ def bad(told: Told) -> int:
     return sum(one in {"failed", "error"} for one in told.outcomes.values())
 
 
+NOTED = """import pathlib, pytest
+@pytest.fixture(autouse=True)
+def noted(request):
+    with pathlib.Path("noted").open("a") as file:
+        print(request.node.nodeid, file=file)
+"""
+
+
+def test_what_pytest_must_run_it_runs(tmp_path: Path) -> None:
+    """A check with a mark of its own is run by pytest item by item, with all fixtures; one beside it is bundled."""
+    inventory, evidence = grown.fleet(tmp_path, 2, faults={})
+    folder = tmp_path / "checks"
+    folder.mkdir()
+    (folder / "conftest.py").write_text(NOTED)
+    ports, services = ((CHECKS / f"test_{name}.py").read_text() for name in ("ports", "services"))
+    (folder / "test_ports.py").write_text(ports)
+    marked = services.replace("\ndef test_services", "\nimport pytest\n@pytest.mark.usefixtures()\ndef test_services")
+    (folder / "test_services.py").write_text(marked)
+    argv = [sys.executable, "-m", "pytest", folder, "-p", "no:cacheprovider", "--items=host", "-p", "no:xdist"]
+    more = [f"--inventory={inventory}", f"--evidence={evidence}", "--findings=x.json"]
+    done = subprocess.run([*argv, *more], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ids = [one["id"] for one in json.loads((tmp_path / "x.json").read_text())["results"]]
+    assert (2 * 6, 2 * 6) == (len(ids), len(set(ids)))
+    assert sorted(one for one in ids if "services" in one) == sorted((tmp_path / "noted").read_text().splitlines())
+
+
+def test_workers(tmp_path: Path) -> None:
+    """With -n every item is pytest's own, whatever was asked for, and the findings are the same."""
+    inventory, evidence = grown.fleet(tmp_path, 10)
+    argv = [sys.executable, "-m", "pytest", CHECKS, "-p", "no:cacheprovider", "--items=host", "-q"]
+    more = [f"--inventory={inventory}", f"--evidence={evidence}"]
+    said = []
+    for name, way in (("one", ()), ("two", ("-n", "2"))):
+        done = subprocess.run(
+            [*argv, *more, f"--findings={name}.json", *way], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        said.append((tmp_path / f"{name}.json").read_bytes())
+    assert said[0] == said[1]
+
+
 ENDING = """import os, signal
 seen = []
 def pytest_runtest_logreport(report):

@@ -92,12 +92,18 @@ def test_probe(name: str) -> None:
     assert probe.SOURCE
     assert 1 <= probe.SECONDS <= 60
     assert 1024 <= probe.BYTES <= 4 * 1024**2
-    assert probe.SIDE_BY_SIDE in {True, False}
+    assert {probe.SIDE_BY_SIDE, probe.AT_ONCE} <= {True, False}
+    assert probe.AT_ONCE or probe.SIDE_BY_SIDE, "what is slow runs beside the others"
+    assert all(probes.registry()[one].AT_ONCE and not probes.registry()[one].AFTER for one in probe.AFTER)
     assert "?" in str(inspect.getdoc(probe.fragment))
     assert inspect.getdoc(probe.parse)
     for asked in ((), ("4", "a b", 'it\'s $(id) `id` \\ "x" 80')):
         fragment = probe.fragment(asked)
         assert subprocess.run(["sh", "-n", "-c", fragment], check=False, capture_output=True).returncode == 0
+        own = fragment.replace("'echo; exec cat /proc/self/environ'", "")  # of the login shell
+        assert not (probe.AT_ONCE and re.search(r"(^|[;&|{(] *)exec (?![0-9<>])", own)), "its frame would not end"
+        seen = set(re.findall(r"seen_([a-z_]+)", fragment))
+        assert seen <= set(probe.AFTER)
 
 
 REMOTE = sorted((SOURCE / "probes/remote").glob("*.[pa][ylw]*"))

@@ -6,7 +6,7 @@ import runpy
 from dataclasses import replace
 from pathlib import Path
 
-from whyrefused.report.overview import GROUPS, REASONS, checks, overview, reasons
+from whyrefused.report.overview import GROUPS, HOSTS, REASONS, checks, overview, reasons
 from whyrefused.report.packed import sorted_results
 from whyrefused.report.view import cards
 
@@ -53,15 +53,34 @@ def test_a_reason_stands_once() -> None:
     assert 0 == more
     assert [
         ("failed", "odd", 1, ("db1",), 0),
-        ("error", error.observed, 20, tuple(f"db{it:02}" for it in range(12)), 8),
+        ("error", error.observed, 20, tuple(f"db{it:02}" for it in range(20)), 0),
         ("error", "not reached: timed out", 14, ("web7",), 0),
     ] == [(it.outcome, it.said, it.items, it.hosts, it.more) for it in found]
+
+
+def test_hosts_that_nobody_reaches_are_one_line() -> None:
+    """A rack without power: the addresses differ, the reason does not; another reason is another line."""
+    error = SAMPLE["failing"]()[-1]
+    down = [
+        replace(
+            error, id=f"{it}-{at}", host=f"w{it:02}", observed=f"not reached: {address}:22 does not answer (w{it:02})"
+        )
+        for it in range(30)
+        for address in (f"10.0.0.{it}", f"[2001:db8::{it}]")
+        for at in range(7)
+    ]
+    found, _ = reasons([*down, replace(error, id="x", observed="not reached: 10.0.0.1:22 wants a password")])
+    assert [
+        ("not reached: 10.0.0.0:22 does not answer (w00)", 29, 210, HOSTS, 30 - HOSTS),
+        ("not reached: [2001:db8::0]:22 does not answer (w00)", 29, 210, HOSTS, 30 - HOSTS),
+        ("not reached: 10.0.0.1:22 wants a password", 0, 1, 1, 0),
+    ] == [(it.said, it.others, it.items, len(it.hosts), it.more) for it in found]
 
 
 def test_reasons_without_end_are_cut() -> None:
     """When each item has a reason of its own, the page does not list them all, and says so."""
     error = SAMPLE["failing"]()[-1]
-    found, more = reasons([replace(error, id=f"{it}", observed=f"for reason {it}") for it in range(1_000)])
+    found, more = reasons([replace(error, id=f"{it}", observed=f"for reason {it}x") for it in range(1_000)])
     assert (REASONS, 1_000 - REASONS) == (len(found), more)
 
 

@@ -73,7 +73,9 @@ def said(folder: Path, monkeypatch: pytest.MonkeyPatch, become: str = "root") ->
     """What does a fragment print that runs listed and other commands, and what was sudo asked for?"""
     runs = (_rights.listed("x -a b", "why"), _rights.listed("y", "why"))
     text = f'{_rights.ROOT}echo "$M"; root x -a b; root y; root x -a; $S x any'
-    probe = SimpleNamespace(SECONDS=5, BYTES=1000, SIDE_BY_SIDE=False, AT_ONCE=True, AFTER=(), RUNS=runs, fragment=lambda _asked: text)
+    probe = SimpleNamespace(
+        SECONDS=5, BYTES=1000, SIDE_BY_SIDE=False, AT_ONCE=True, AFTER=(), RUNS=runs, fragment=lambda _asked: text
+    )
     monkeypatch.setattr(script, "registry", lambda: {"a": probe})
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": "/"}
     done = subprocess.run(
@@ -176,7 +178,9 @@ def until(holds: object, seconds: float) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_ends_with_its_reader(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five seconds after nobody reads any more, nothing that the script began is there."""
-    probe = SimpleNamespace(SECONDS=60, BYTES=1000, SIDE_BY_SIDE=True, AT_ONCE=False, AFTER=(), RUNS=(), fragment=lambda _asked: SLEEPERS)
+    probe = SimpleNamespace(
+        SECONDS=60, BYTES=1000, SIDE_BY_SIDE=True, AT_ONCE=False, AFTER=(), RUNS=(), fragment=lambda _asked: SLEEPERS
+    )
     monkeypatch.setattr(script, "registry", lambda: {"a": probe, "b": probe})
     text = script.script({"a": (), "b": ()}, TOKEN)
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": "/"}
@@ -209,7 +213,9 @@ def test_nothing_is_left_at_the_end(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     A sleep of two seconds that was begun in that very moment ends by itself.
     """
-    probe = SimpleNamespace(SECONDS=9, BYTES=1000, SIDE_BY_SIDE=False, AT_ONCE=True, AFTER=(), RUNS=(), fragment=lambda _asked: "echo here")
+    probe = SimpleNamespace(
+        SECONDS=9, BYTES=1000, SIDE_BY_SIDE=False, AT_ONCE=True, AFTER=(), RUNS=(), fragment=lambda _asked: "echo here"
+    )
     monkeypatch.setattr(script, "registry", lambda: {"a": probe})
     mark = f"{TOKEN}{os.getpid()}"
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": "/", "MARK": mark}

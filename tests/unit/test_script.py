@@ -52,7 +52,10 @@ def ran(text: str, *, path: str = "", user: int | None = None, **environment: st
 
 def probe(fragment: str, *, seconds: int = 5, size: int = 1000, slow: bool = False) -> Any:  # noqa: ANN401 - a probe
     """A probe that asks this."""
-    return SimpleNamespace(SECONDS=seconds, BYTES=size, SIDE_BY_SIDE=slow, AT_ONCE=not slow, AFTER=(), RUNS=(), fragment=lambda _asked: fragment)
+    return SimpleNamespace(
+        SECONDS=seconds, BYTES=size, SIDE_BY_SIDE=slow, AT_ONCE=not slow, AFTER=(), RUNS=(),
+        fragment=lambda _asked: fragment,
+    )  # fmt: skip
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, run: Run, **probes: Any) -> dict[str, Frame | Missing]:  # noqa: ANN401
@@ -284,3 +287,90 @@ def test_missing(sent: bytes, why: str) -> None:
     frame = script.split(sent, TOKEN, {"nft": ()})["nft"]
     assert isinstance(frame, Missing)
     assert why == frame.why
+
+
+def joined(monkeypatch: pytest.MonkeyPatch, run: Run, **probes: Any) -> dict[str, Frame | Missing]:  # noqa: ANN401
+    """What do these answer, where those that look at others name them?"""
+    for one in probes.values():
+        one.AFTER = getattr(one, "AFTER", ())
+    return answer(monkeypatch, run, **probes)
+
+
+def looking(fragment: str, *after: str) -> Any:  # noqa: ANN401 - a probe
+    """A probe that looks at the frames of others."""
+    one = probe(fragment)
+    one.AFTER = after
+    return one
+
+
+def test_asked_in_one_shell(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers at once is asked by one and the same shell, each in a process of its own."""
+    mine = 'read -r i _ </proc/self/stat; printf "%s %s" "$$" "$i"'
+    frames = answer(monkeypatch, run, a=probe(mine), b=probe(mine), c=probe(mine, slow=True))
+    shells = {name: frame.text.split()[0] for name, frame in frames.items() if isinstance(frame, Frame)}
+    assert shells["a"] == shells["b"] != shells["c"]
+    assert 3 == len({frame.text.split()[1] for frame in frames.values() if isinstance(frame, Frame)})
+
+
+def test_a_frame_that_was_asked_before_is_seen(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended well can be looked at by those that are asked after it; what failed, or was too large, cannot."""
+    frames = joined(
+        monkeypatch, run, b_good=probe("echo here"), b_bad=probe("echo there; exit 3"), b_large=probe("echo 1", size=3),
+        a_last=looking('echo "<${seen_b_good%% *}> <${seen_b_bad-}> <${seen_b_large-}>"', "b_good", "b_bad", "b_large"),
+    )  # fmt: skip
+    assert frames["a_last"] == Frame(text="<here\n\n0> <> <>\n", status=0)
+    assert frames["b_bad"] == Frame(text="there\n", status=3)
+
+
+def test_nothing_is_seen_by_who_is_asked_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that is asked by itself, as another ended the shell, looks for itself."""
+    frames = joined(
+        monkeypatch, run, a_good=probe("echo here"), b_killer=probe("kill -9 $$"),
+        c_last=looking('echo "<${seen_a_good-}>"', "a_good", "b_killer"),
+    )  # fmt: skip
+    assert frames["a_good"] == Frame(text="here\n", status=0)
+    assert frames["c_last"] == Frame(text="<>\n", status=0)
+
+
+def test_nothing_of_a_fragment_stays(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables, functions, options, input and folder of one fragment are not another's, nor is the token."""
+    spoil = "x=1; T=; o=; q=; PATH=; cd /; set -f; f() { :; }; IFS=/; trap : EXIT; exec 1>&2; echo spoilt"
+    frames = answer(
+        monkeypatch,
+        run,
+        a=probe(spoil),
+        b=probe('echo "<${x-}>"; command -v f; pwd; echo /e*c; cat; env | grep -c 0123'),
+    )
+    told = frames["b"]
+    assert isinstance(told, Frame)
+    assert ["<>", str(Path.cwd()), "/etc", "0"] == told.text.splitlines()
+
+
+def test_a_hung_fragment_costs_its_own_frame(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait for nothing, all others answer, and the hung ones wait side by side."""
+    begun = time.monotonic()
+    waits = probe("sleep 60", seconds=2)
+    waits.SIDE_BY_SIDE = True
+    frames = answer(monkeypatch, run, a=probe("echo a"), m=waits, n=waits, z=probe("echo z"))
+    took = time.monotonic() - begun
+    assert [frames[name] for name in "az"] == [Frame(text=f"{name}\n", status=0) for name in "az"]
+    late = [frames[name] for name in "mn"]
+    assert all(isinstance(frame, Frame) and frame.status in {124, 143} for frame in late)
+    assert took < 30
+
+
+def test_a_fragment_without_end_has_no_memory(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What prints without end is cut off by the bound of memory, is told as too large, and costs no other frame."""
+    endless = "while :; do echo 0123456789012345678901234567890123456789012345678901234567890123456789; done"
+    frames = answer(monkeypatch, run, a=probe("echo a"), b=probe(endless, seconds=9), c=probe("echo c"))
+    assert [frames[name] for name in "ac"] == [Frame(text=f"{name}\n", status=0) for name in "ac"]
+    lost = frames["b"]
+    assert isinstance(lost, Missing)
+    assert lost.why == "b: the answer is larger than 1000 bytes"
+
+
+def test_too_long_for_one_argument(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all fragments together are longer than an argument may be, each is given by itself."""
+    monkeypatch.setattr(script, "ARGUMENT", 100)
+    frames = answer(monkeypatch, run, **{name: probe(f'echo {name} "<${{_token-}}>"') for name in "abc"})
+    assert frames == {name: Frame(text=f"{name} <>\n", status=0) for name in "abc"}

@@ -6,6 +6,9 @@ A probe is a module of this folder with
 - `SOURCE`: the command as an operator would type it, quoted beside every line of evidence;
 - `SECONDS` and `BYTES`: how long it may take and how much it may print, on the host;
 - `SIDE_BY_SIDE`: whether it may be slow (names, connections) and so runs beside the others;
+- `AT_ONCE`: whether a host that is well answers it at once: all such are asked in one shell first (`script.py`), and by
+  themselves only where they did not answer there. Such a fragment does not `exec`;
+- `AFTER`: the frames that its fragment may look at, where it is asked after them in that shell (`_seen.py`);
 - `RUNS` and `READS`: every command that it may run and every file that it may read, with the reason; docs/commands.md
   lists them, and the lab compares them with what the kernel was asked;
 - `fragment(asked) -> str`: POSIX sh for what is asked, a sorted tuple of arguments (empty where there are none);
@@ -46,6 +49,8 @@ class Probe(Protocol):
     SECONDS: int
     BYTES: int
     SIDE_BY_SIDE: bool
+    AT_ONCE: bool
+    AFTER: tuple[str, ...]
     RUNS: tuple[Run, ...]
     READS: Mapping[str, str]
 

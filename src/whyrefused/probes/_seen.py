@@ -1,8 +1,8 @@
 r"""What may a fragment take from the frames that were asked before it, in the same shell?
 
-A probe names in `AFTER` the frames that it looks at. Where all are asked together, and such a frame ended well, its text
-stands in `seen_NAME`; where a probe is asked by itself there is none. So what is in them may only save work: a fragment
-that finds nothing there looks itself.
+A probe names in `AFTER` the frames that it looks at. Where all are asked together, and such a frame ended well, its
+text stands in `seen_NAME`; where a probe is asked by itself there is none. So what is in them may only save work: a
+fragment that finds nothing there looks itself. `_token` is set where all are asked together.
 """
 
 from __future__ import annotations

@@ -45,12 +45,15 @@ HEAD = re.compile(r"== (\S+(?: save)?)")
 UNIT = re.compile(r"== at boot ([a-z0-9-]+)")
 TAIL = re.compile(r"== status (\d+)")
 
-# The legacy programs are asked only where the kernel has the old tables, for asking would load the module; ipset only
+# The legacy programs are asked only where the kernel has old tables, for asking would load the module; ipset only
 # where a rule names a set, which is when the kernel has it. What a program says on stderr counts only if it failed:
 # iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. Which units load
-# rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch. What iptables-nft has
-# stands in tables of the families ip and ip6: where nft lists nothing of these, and the kernel has no old tables, the
-# programs have nothing to print.
+# rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
+# What iptables-nft has stands in tables of the families ip and ip6: where nft, in the words that are known of it, lists
+# none of these, and the kernel has no old tables, the programs have nothing to print.
+UNNEEDED = r"""c=; case ${seen_nft-} in
+*'"family": "ip"'*|*'"family": "ip6"'*|*'"family":'[!\ ]*|*'"family": '[!\"]*) ;; '{'*) c=1 ;; esac
+"""
 FRAGMENT = (
     f"{_rights.ROOT}"
     'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$(root "$@" 2>&1 >&3); s=$?; } 3>&1; '
@@ -63,8 +66,7 @@ FRAGMENT = (
     "rules() { l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
     '{ read -r x; s=$?; } <$w; [ "$s$x" = 1 ] || l=yes; }; done; '
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
-    'c=; case ${seen_nft-} in *\'"family": "ip"\'*|*\'"family": "ip6"\'*|*\'"family":\'[!\\ ]*|*\'"family": \'[!\\"]*) ;; '
-    "'{'*) c=1 ;; esac; "
+    f"{UNNEEDED}"
     'if [ "$c" ] && [ -z "$l" ]; then echo "== unneeded by nft"; '
     'elif [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
     'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '

@@ -64,7 +64,7 @@ class Lookup:
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks every nameserver for these names?
 
-    An argument is a name, or `NAME ADDRESS,…`: then it is asked for only where the host itself does not give just these.
+    An argument is a name, or `NAME ADDRESS,…`: such a one is asked for only where the host gives not just these.
     """
     whatever = {one for one in asked if " " not in one}
     declared = {name: answers for name, _, answers in (one.partition(" ") for one in asked) if answers}
@@ -75,7 +75,8 @@ def fragment(asked: tuple[str, ...]) -> str:
         if name not in whatever
     )
     return (
-        f"{_seen.GIVEN if wrong else ''}set -- {' '.join(map(shlex.quote, sorted(whatever)))}\n{wrong}\n[ $# != 0 ] || exit 0\n"
+        f"{_seen.GIVEN if wrong else ''}set -- {' '.join(map(shlex.quote, sorted(whatever)))}\n{wrong}\n"
+        "[ $# != 0 ] || exit 0\n"
         "for p in python3 /usr/libexec/platform-python; do if command -v $p >/dev/null 2>&1; then "
         f"$p -ISBc {shlex.quote(_remote.program('lookup.py'))} \"$@\"; exit; fi; done; echo '{NO_ASKER}'; exit 127"
     )

@@ -36,7 +36,7 @@ FOUND, NOT_FOUND = 0, 2  # exit status of getent(1)
 PATIENCE = 9  # seconds; glibc gives a dead resolver 5 s twice (resolv.conf(5)), and then says "not known" too
 
 
-# Together with other probes, one getent asks for all names first: where each is found, its first row has its full name. Else
+# Together with other probes, one getent asks for all names: where each is found, its first row has its full name. Else
 # each is asked for by itself, side by side.
 ASK = r"""
 each() { for n do ( o=$(timeout PATIENCE getent ahosts "$n" 2>&1); s=$?; set -f; IFS='
@@ -115,7 +115,9 @@ def parse(frame: Frame) -> Mapping[str, Name]:
         told.get(row[0], []).append(row)
     return {
         name: replace(
-            _name(name, status, [*told[name], *shared], resolvers), search=machine["search"], order="".join(machine["order"][-1:]),
+            _name(name, status, [*told[name], *shared], resolvers),
+            search=machine["search"],
+            order="".join(machine["order"][-1:]),
             target="".join(machine["link"][-1:]),
         )
         for name, status in names.items()

@@ -42,17 +42,19 @@ HEAD = re.compile(r"/proc/net/((?:tcp|udp)6?): *sl ")
 COUNTED = re.compile(r"counted (tcp|udp) (\d{1,9})")
 OWN = re.compile(r"own (\d{1,5}) (\d{1,5})")
 
-# The kernel walks through all it has for a row of its tables, and keeps count of its sockets besides. Where as many TCP
-# sockets are neither established nor waiting to be closed as ss shows listeners, ss shows them all; a connection that is
-# just opened or closed breaks the sum, and the table is read. So with UDP, where every socket counts. The address that we
-# came to must be one of this network namespace's. The count of connections is read before and after the other.
+# For its tables the kernel walks through all that it has; of its sockets it keeps count besides. Where it has as many
+# TCP sockets that are no connection as ss shows listeners, ss shows them all; one that is just opened or closed breaks
+# the sum, and the table is read. So with UDP, where every socket counts. The address that we came to must be one of this
+# network namespace's. Connections are counted before and after the sockets.
 # The connection that we came by is in the table of this network namespace; where it is not, this is not the table.
 SUM = r"""
 established() {
 v=; while read -r k a b c d f g i j w r; do case $k$w in Tcp:|Tcp:*[!0-9]*) ;; Tcp:*) v=$w; break ;; esac
 done </proc/net/snmp
 }
-kept() { while read -r k a b r; do case $k$a in TCP:inuse|TCP6:inuse) x=$((x + b)) ;; UDP:inuse|UDP6:inuse) y=$((y + b)) ;;
+kept() { while read -r k a b r; do case $k$a in
+  TCP:inuse|TCP6:inuse) x=$((x + b)) ;;
+  UDP:inuse|UDP6:inuse) y=$((y + b)) ;;
 esac; done; }
 sum() {
 [ "${seen_listeners-}" ] || return

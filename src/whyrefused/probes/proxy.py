@@ -173,10 +173,15 @@ fi
 # of its unit, as systemd has read them, and their EnvironmentFiles mostly do not hold such a word either.
 UNIT = r"""
 table() { printf '%s\n\n' "$1" | { set -f; k=; while IFS='=' read -r k v; do case $k in
-  Names) names=$v ;; MainPID) p=$v ;; LoadState) l=$v ;; NeedDaemonReload) d=$v ;; FragmentPath) f=$v ;; DropInPaths) q=$v ;;
+  Names) names=$v ;; MainPID) p=$v ;; LoadState) l=$v ;; NeedDaemonReload) d=$v ;;
+  FragmentPath) f=$v ;; DropInPaths) q=$v ;;
   '') for u in $names; do echo "$u ${p:-0} ${l:--} ${d:--} ${f:--} $q"; done; names=; p=; l=; d=; f=; q= ;;
   esac; done; }; }
-row() { set -f; IFS=$n; for r in $m; do case $r in "$1 "*) unset IFS; set +f; return ;; esac; done; unset IFS; set +f; r=; return 1; }
+row() {
+  set -f; IFS=$n
+  for r in $m; do case $r in "$1 "*) unset IFS; set +f; return ;; esac; done
+  unset IFS; set +f; r=; return 1
+}
 main() { row "$1"; p=${r#* }; p=${p%% *}; case $p in 0|*[!0-9]*) p= ;; esac; }
 bare() {
   g=; set -f
@@ -207,7 +212,9 @@ units() {
   for u do printf 'unit %s\t?\n' "$u"; done
   [ -d /run/systemd/system ] || { for u do printf 'unit %s\t-\n' "$u"; done; return; }
   m=$(table "${seen_units-}"); f=; w=
-  for u do row "$u" || { m=$(table "$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)"); break; }; done
+  for u do
+    row "$u" || { m=$(table "$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)"); break; }
+  done
   for u do main "$u"; [ -z "$p" ] || f="$f /proc/$p/environ"; done
   [ -z "$f" ] || { w=$($S grep -szoHiE '^([a-z]+_proxy|PATH)=' $f); } 2>/dev/null
   if has "$w"; then w=; fi

@@ -60,8 +60,11 @@ return 1
 }}
 set -- {units}
 o=$(systemctl show --all --no-pager -p {properties} -- "$@"); s=$?; printf '%s\n' "$o"; m=
-well=1; case $o in *ActiveState=[!a]*|*ActiveState=activating*|*SubState=[!r]*|*SubState=reload*|*TriggeredBy=[a-zA-Z0-9_-]*|\
-*UnitFileState=[!e]*|*UnitFileState=enabled-*|*LoadState=[!l]*) well= ;; *LoadState=*) ;; *) well= ;; esac
+well=1; case $o in
+*ActiveState=[!a]*|*ActiveState=activating*|*SubState=[!r]*|*SubState=reload*|*TriggeredBy=[a-zA-Z0-9_-]*) well= ;;
+*UnitFileState=|*UnitFileState=[!e]*|*UnitFileState=enabled-*|*LoadState=[!l]*) well= ;;
+*LoadState=*) ;; *) well= ;;
+esac
 case $o in *TriggeredBy=[a-zA-Z0-9]*)
   for w in $(printf '%s\n' "$o" | sed -n 's/^TriggeredBy=//p'); do
     case " $* $m " in *" $w "*) ;; *) case $w in *.socket) m="$m $w" ;; esac ;; esac

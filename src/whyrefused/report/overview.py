@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 
 GROUPS = 8
 """How many groups have a column; those with the most in trouble."""
-REASONS, HOSTS = 100, 12
+REASONS, HOSTS = 100, 24
 """How many reasons the page lists of items that no finding explains, and how many hosts of each."""
+ADDRESS = re.compile(
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\d)|(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?!\w)"
+)
+"""Hosts that nobody reaches differ in this and in their names."""
 UNEXPLAINED = {"failed": "Not as declared, and no finding explains it", "error": "Could not be decided"}
 
 
@@ -46,10 +51,11 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """Items with one outcome that say the same, and that no finding explains."""
+    """Items with one outcome that say the same but for their host and its address, and that no finding explains."""
 
     outcome: str
-    said: str
+    said: str  # what the first of them says
+    others: int  # how many say it of other addresses
     items: int
     hosts: tuple[str, ...]  # the first few
     more: int  # hosts that are not named
@@ -114,15 +120,16 @@ def reasons(results: Iterable[Result]) -> tuple[list[Reason], int]:
     same: dict[tuple[str, str], list[Result]] = {}
     for it in results:
         if it.outcome in UNEXPLAINED and not it.finding:
-            same.setdefault((it.outcome, it.observed), []).append(it)
+            same.setdefault((it.outcome, ADDRESS.sub("", it.observed.replace(it.host, ""))), []).append(it)
     ordered = sorted(same.items(), key=lambda it: (WORST_FIRST[it[0][0]], -len(it[1]), it[0][1]))
     found = []
-    for (outcome, said), items in ordered[:REASONS]:
+    for (outcome, _), items in ordered[:REASONS]:
         hosts = list(dict.fromkeys(it.host for it in items))
         found.append(
             Reason(
                 outcome=outcome,
-                said=cut(said),
+                said=cut(items[0].observed),
+                others=len({it.observed for it in items}) - 1,
                 items=len(items),
                 hosts=tuple(hosts[:HOSTS]),
                 more=max(0, len(hosts) - HOSTS),
