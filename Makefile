@@ -7,12 +7,12 @@ LOCK := requirements.lock
 CASES ?= 2000
 SEED ?= 1
 
-.PHONY: audit test lint unit lab lab-down oracle bench fuzz mutants torture sbom accuracy docs lock clean
+.PHONY: audit test lint unit branches lab lab-down pictures oracle bench fuzz mutants torture sbom accuracy docs lock clean
 
 audit: $(STAMP) ## audit this machine and write reports/latest.html
 	$(BIN)/pytest checks
 
-test: lint unit ## all tests; as root on Debian those on real hosts too
+test: lint branches unit ## all tests; as root on Debian those on real hosts too
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -28,6 +28,11 @@ unit: $(STAMP)
 lab: $(STAMP) ## boot a small fleet of real hosts with faults in it, and audit it over SSH (root)
 	$(BIN)/python tests/lab up
 	$(BIN)/python tests/lab audit
+
+pictures: $(STAMP) ## ask the hosts of the lab again, and take the pictures of the README (root)
+	$(BIN)/python tests/lab up
+	$(BIN)/python tests/lab audit --keep tests/browser/demo
+	WHYREFUSED_PICTURES=1 $(BIN)/pytest tests/browser/test_pictures.py -p no:cacheprovider
 
 lab-down: $(STAMP) ## remove all of it
 	$(BIN)/python tests/lab down
@@ -66,7 +71,10 @@ $(STAMP): $(LOCK) pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? (half an hour)
+branches: $(STAMP) ## does each branch of the core that decides run in its own tests? 100 %, or it fails
+	$(BIN)/python tests/mutants --branches
+
+mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? 85 % of each module, or it fails (minutes)
 	$(BIN)/python tests/mutants
 
 torture: $(STAMP) ## cut every story at every byte, and end every answer with every status (half an hour)

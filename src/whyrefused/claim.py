@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PREFIX, NAME = ".whyrefused-", "journal.jsonl"
+AUDITS = "audits"
+"""The file by which a process says that it is about to visit hosts, where several make up a run."""
+PATIENCE = 60.0  # seconds until the run's own process has claimed the files, on a busy machine
 TURN = 2.0  # seconds to wait for another run that looks around at this moment
 
 
@@ -33,6 +36,7 @@ class Claim:
 
     journals: tuple[Path, ...]  # one in each folder it writes to; what the hosts say goes into the first
     locks: tuple[int, ...]
+    taken: bool = True  # False where only the folder was made, and no file was claimed yet
     abandoned: tuple[Path, ...] = ()  # journals of runs that were killed
     problems: tuple[str, ...] = ()
 
@@ -55,25 +59,63 @@ class Claim:
                 os.close(lock)
 
 
-def claim(files: Sequence[Path], started: str, *, spare: Path | None = None) -> Claim:
+def reserve(file: Path) -> Claim:
+    """Make this run's own folder beside a file that it may come to write. It keeps nobody from anything."""
+    folder = Path(os.path.abspath(file)).parent  # noqa: PTH100 - as below
+    try:
+        make_folder(folder)
+        with _turn(folder):
+            journal, lock = _own(folder)
+    except OSError:
+        return Claim(journals=(), locks=(), taken=False)
+    return Claim(journals=(journal,), locks=(lock,), taken=False)
+
+
+def claimed(folder: Path) -> Path | None:
+    """Which journal do the processes of one run share in this folder? Waits until the run has claimed its files.
+
+    None where it has no journal. Raises BadInput where the run was refused: then the folder is gone.
+    """
+    journal = folder / NAME
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            if journal.stat().st_size:
+                return journal
+        except FileNotFoundError:
+            if folder.exists():
+                return None
+            break
+        time.sleep(0.01)
+    raise BadInput(Problem(file=str(folder), message="the run that this process is a part of has ended"))
+
+
+def claim(files: Sequence[Path], started: str, *, spare: Path | None = None, reserved: Claim | None = None) -> Claim:
     """Take these files for this run. Raises BadInput where another run has one of them.
 
-    `spare` is a journal that this run reads: it stays, and nobody need be told of it.
+    `spare` is a journal that this run reads: it stays, and nobody need be told of it. `reserved` is this run's folder,
+    if there is one already.
     """
+    held = zip(reserved.journals, reserved.locks, strict=True) if reserved else ()
+    ready = {journal.parent.parent: (journal, lock) for journal, lock in held}
     mine = sorted({os.path.abspath(file) for file in files})  # noqa: PTH100 - resolve() would follow links
     journals: list[Path] = []
     locks: list[int] = []
     abandoned: list[Path] = []
     problems: list[str] = []
-    for folder in dict.fromkeys(Path(file).parent for file in mine):
+    for folder in dict.fromkeys((*ready, *(Path(file).parent for file in mine))):
         try:
             make_folder(folder)
             with _turn(folder):
                 dead, locked = _others(folder, mine, spare)
                 if locked:
                     Claim(journals=tuple(journals), locks=tuple(locks)).release()
+                    if reserved:
+                        reserved.release()
                     raise BadInput(locked)
-                journal, lock = _own(folder, {"schema": JOURNAL, "started": started, "pid": os.getpid(), "files": mine})
+                journal, lock = ready.get(folder) or _own(folder)
+                head = {"schema": JOURNAL, "started": started, "pid": os.getpid(), "files": mine}
+                _begin(journal, lock, head, shared=folder in ready)
         except OSError as error:
             problems.append(f"{folder}: {error.strerror}")
             continue
@@ -110,21 +152,36 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _own(folder: Path, head: dict[str, Any]) -> tuple[Path, int]:
+def _own(folder: Path) -> tuple[Path, int]:
     journal = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder)) / NAME
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     lock = None
     try:
         lock = os.open(journal, flags, 0o600)
         _locked(lock)
-        append(lock, (json.dumps(head) + "\n").encode())
     except OSError:
-        if lock is not None:
-            with suppress(OSError):
-                os.close(lock)
-        _remove(journal)
+        _give_up(journal, lock)
         raise
     return journal, lock
+
+
+def _begin(journal: Path, lock: int, head: dict[str, Any], *, shared: bool) -> None:
+    """Write the first line; only then is anything claimed. A folder that others of this run use stays without it."""
+    try:
+        append(lock, (json.dumps(head) + "\n").encode())
+    except OSError:
+        with suppress(OSError):
+            journal.unlink()
+        _give_up(journal, lock, keep=shared)
+        raise
+
+
+def _give_up(journal: Path, lock: int | None, *, keep: bool = False) -> None:
+    if lock is not None:
+        with suppress(OSError):
+            os.close(lock)
+    if not keep:
+        _remove(journal)
 
 
 def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list[Path], Problem | None]:

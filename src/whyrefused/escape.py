@@ -23,17 +23,13 @@ INVISIBLE = re.compile(
     "]"
 )
 SURROGATE = re.compile("[\\ud800-\\udfff]")
-BYTE = re.compile("[\\udc80-\\udcff]")
-"""PEP 383: a byte that was not UTF-8."""
 
 
 def _shown(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if BYTE.fullmatch(found[0]):
-        code -= 0xDC00
-    if code <= 0xFF:  # noqa: PLR2004 - two digits hold it
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - four digits hold it
+    character = found[0]
+    if character.isascii() or "\udc80" <= character <= "\udcff":  # the latter: a byte that was not UTF-8 (PEP 383)
+        return f"\\x{ord(character) & 0xFF:02x}"
+    return character.encode("ascii", "backslashreplace").decode()
 
 
 def visible(text: str) -> str:

@@ -22,7 +22,7 @@ from whyrefused.collect.stop import Stop
 from whyrefused.signals import Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
     from concurrent.futures import Future
 
     from whyrefused.audit import Audit, Verdicts
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "configured_in", "headroom",
           "forwards", "browses")  # fmt: skip
 STATE = pytest.StashKey["State"]()
-KEYWORDS = pytest.StashKey["Mapping[str, Any]"]()
+KEYWORDS = pytest.StashKey[Any]()
 
 
 class State:
@@ -46,6 +46,7 @@ class State:
         self.problem: str | None = None  # what is wrong with the inventory or the command line
         self.broken: str | None = None  # the traceback of a fault of our own
         self.verdicts: Verdicts | None = None
+        self.running = ""  # the id of the item that runs now
         self.outcomes: dict[str, Outcome] = {}
         self.foreign: dict[str, tuple[str, str, str]] = {}
         self.run: Run | None = None
@@ -248,7 +249,14 @@ def _stop_if_broken(state: State) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """All have selected: what is left of one host and check is one item now. Who only collects sees each."""
+    """All have selected: what is left of one host and check is one item now. Who only collects sees each.
+
+    A worker's controller is told that hosts will be visited before it is told of the items.
+    """
+    if hasattr(session.config, "workerinput"):
+        from whyrefused import wiring  # noqa: PLC0415 - as above
+
+        wiring.tell(session.config.stash[STATE], session.items)
     if session.config.stash[STATE].bundled and not session.config.option.collectonly:
         from whyrefused import bundles  # noqa: PLC0415 - as above
 
@@ -306,6 +314,7 @@ def pytest_runtest_protocol_of_bundle(item: pytest.Item) -> bool | None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A signal tears tests of others, which may take for ever; ours end by themselves, and are told of whole."""
     state = item.config.stash[STATE]
+    state.running = item.nodeid
     signals = state.signals
     signals.tearing = "declared" not in getattr(item, "fixturenames", ())
     try:
@@ -329,10 +338,11 @@ def evidence(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - whyrefuse
 
 
 @pytest.fixture
-def seen(request: pytest.FixtureRequest, declared: object) -> Seen:  # noqa: ARG001 - the item it belongs to
+def seen(pytestconfig: pytest.Config, declared: object) -> Seen:  # noqa: ARG001 - the item it belongs to
     """What the check looks at. What could not be looked at ends the item as an error; here, so that it is one."""
-    audit = request.config.stash[STATE].audit
-    judged = audit.judged(request.node.nodeid) if audit else None
+    # pytest's own `request` would cost as much as all else of an item's set-up.
+    state = pytestconfig.stash[STATE]
+    judged = state.audit.judged(state.running) if state.audit else None
     if judged is None:
         pytest.skip("not visited")
     if judged.miss is not None:
@@ -347,9 +357,15 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Our failures have no traceback: wanted, saw, cause, fix."""
-    report = yield
     audit = item.config.stash[STATE].audit
-    judged = audit.judged(report.nodeid) if audit else None
+    judged = audit.judged(item.nodeid) if audit else None
+    option, style = item.config.option, item.config.option.tbstyle
+    if judged is not None:
+        option.tbstyle = "value"  # the one that reads no source: a traceback would cost ten milliseconds, for nothing
+    try:
+        report = yield
+    finally:
+        option.tbstyle = style
     if audit is not None:
         from whyrefused import wiring  # noqa: PLC0415 - as above
 
@@ -399,11 +415,20 @@ class Counter:
 
                 # A worker could only say in vain what is wrong.
                 wiring.refuse_bad_input(self._state)
+                self._state.claim = wiring.reserve_files(config)
             own = self._state.claim.folder if self._state.claim else None
             self._state.shared = str(own) if own else tempfile.mkdtemp(prefix="whyrefused-")
             self._state.signals.patient = True
             self._state.stop.share(self._state.shared)
         node.workerinput["whyrefused"] = self._state.shared
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self) -> None:
+        """Only a run that visits hosts has files of its own; now a worker knows."""
+        if (Path(self._state.shared or "") / "audits").exists():
+            from whyrefused import wiring  # noqa: PLC0415 - as above
+
+            wiring.heard(self._state)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - as above

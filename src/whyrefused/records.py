@@ -30,8 +30,7 @@ class CouldNotLook(Exception):  # noqa: N818 - the outcome's own words
     """A question that the evidence cannot answer; the item that needed it ends as *error*."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+        self.why = why  # and the text of the exception: BaseException.__new__ keeps what it is made of
 
 
 class Missing:

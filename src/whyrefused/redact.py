@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -18,39 +19,34 @@ PASSES = 8
 
 # Each pattern takes what it looked at, or looks no further than a fixed number of characters: time grows with the text
 # only.
-VALUE = r"(?!\*\*\*(?:[\s\"',;}\]]|$))(\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}'|[^\s\"',;]{1,4096})"
+VALUE = r"(?!\*\*\*[}\]])(\"[^\"\n]{1,4096}\"|'[^'\n]{1,4096}'|[^\s\"',;]{1,4096})"
 
 NAMED = re.compile(
-    r"((?:pass(?:word|wd|phrase|code)?|[_-]pwd|secret|token|credentials?|(?:api|access|account|private|signing)[_-]?key"
-    r"|sharedaccesskey|masterauth)(?:[_-]?(?:key|id|hash|value|base64)){0,2}[\"']?\s{0,3}[=:]\s{0,3})" + VALUE,
+    r"((?:pass(?:word|wd|phrase|code)?|[_-]pwd|secret|token|credentials?|(?:api|access|account|private|signing)[_-]?key)"
+    r"(?:[_-]?(?:key|id|hash|value|base64)){0,3}[\"']?[ \t]{0,40}[=:]\s{0,3}[ \t]{0,40})" + VALUE,
     re.IGNORECASE,
 )
 """A word after password=, token: and their like."""
 
 OPTION = re.compile(
-    r"(?<![^\s\"'])(--?[a-z0-9_-]{0,40}(?:pass(?:word|wd|phrase)?|secret|token|(?:api|access)-?key)"
+    r"(?<![^\s\"'])(-[a-z0-9_-]{0,41}(?:pass(?:word|wd|phrase)?|secret|token|(?:api|access)-?key)"
     r"[\"']?,?\s{1,3})(?![\s-])" + VALUE,
     re.IGNORECASE,
 )
 """A word after --password and its like."""
 
-PROGRAM = re.compile(
-    r"\b(sshpass|mysql\w{0,12}|mariadb\w{0,12}|mongo\w{0,8}|curl|ldap\w{1,8}|redis-cli)\b([^\n]{1,400})", re.IGNORECASE
+PROGRAMS = (
+    (("curl",), r"curl", r"(\s(?:-u|--user)\s{0,3}[\"']?[^\s:\"']{1,256}:)"),
+    (("ldap",), r"ldap\w{1,8}", r"(\s-w\s{0,3})(?!-)"),
+    (("mysql", "mariadb"), r"(?:mysql|mariadb)\w{0,12}", r"(\s-p)(?!\d+(?:\s|$))"),
+    (("redis-cli",), r"redis-cli", r"(\s-a\s{0,3})(?!-)"),
+    (("sshpass", "mongo"), r"(?:sshpass|mongo\w{0,8})", r"(\s-p\s{0,3})(?!-)"),
 )
-LETTERS: Mapping[str, re.Pattern[str]] = {
-    "curl": re.compile(r"(\s(?:-u|--user)\s{0,3}[\"']?[^\s:\"']{1,256}:)" + VALUE),
-    "ldap": re.compile(r"(\s-w\s{0,3})(?!-)" + VALUE),
-    "mari": re.compile(r"(\s-p)(?!\d+(?:\s|$))" + VALUE),
-    "mong": re.compile(r"(\s-p\s{0,3})(?!-)" + VALUE),
-    "mysq": re.compile(r"(\s-p)(?!\d+(?:\s|$))" + VALUE),
-    "redi": re.compile(r"(\s-a\s{0,3})(?!-)" + VALUE),
-    "sshp": re.compile(r"(\s-p\s{0,3})(?!-)" + VALUE),
-}
-"""The letter by which some programs take a password; by the first letters of their names."""
+"""The letter by which some programs take a password, to the end of the line: the signs, the names, the letter."""
 
 SPOKEN = re.compile(
-    r"(\b(?:login\s{1,3}\S{1,256}\s{1,3}password|requirepass|authorization[\"']?\s{0,3}[:=](?:\s{0,3}[a-z]{1,12}(?=\s))?"
-    r"|bearer)\s{1,3})([^\s\"',;]{1,8192})",
+    r"(\b(?:login\s{1,3}\S{1,256}\s{1,3}password\s{1,3}|(?:requirepass|masterauth)[\s:=]{1,6}|bearer\s{1,3}"
+    r"|authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:[a-z]{1,12}[ \t]{1,3})?)[\"']?)([^\s\"',;]{1,8192})",
     re.IGNORECASE,
 )
 """What follows without a sign: in a .netrc, in redis.conf, in a header of HTTP."""
@@ -61,7 +57,8 @@ URL = re.compile(r"(?<=://)[^\s\"<>]+")
 PROXY = re.compile(r"((?:https?|ftp|all|no)_proxy[\"']?\s{0,3}[=:]\s{0,3}[\"']?)([^\s\"'<>/]{1,512}@)", re.IGNORECASE)
 """The same of a proxy without a scheme."""
 
-KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL)
+KIND = r"(?:[A-Z0-9]{1,20} ){0,3}"
+KEY = re.compile(rf"-----BEGIN {KIND}PRIVATE KEY.*?(?:END {KIND}PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL)
 
 BODY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+][A-Za-z0-9+/]{63}(?:[A-Za-z0-9+/]{6})?(?![A-Za-z0-9+/])")
 """A full line of a PEM file (RFC 7468) or of one by OpenSSH: of a key whose head was not told. Or a hexadecimal sum."""
@@ -93,10 +90,9 @@ def redacted(texts: Sequence[str], known: Iterable[str] = ()) -> list[str]:
 def _redacted(text: str, forms: Iterable[str], steps: Sequence[Step]) -> str:
     for form in forms:
         text = text.replace(form, STRUCK)
-    for _ in range(PASSES):
-        before, text = text, _struck(text, steps)
-        if text == before:
-            break
+    left = PASSES
+    while left and (struck := _struck(text, steps)) != text:
+        text, left = struck, left - 1
     return text
 
 
@@ -118,22 +114,23 @@ def _forms(secret: str) -> Iterator[str]:
     if not secret:
         return
     yield secret
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
     raw = secret.encode("utf-8", "surrogateescape")
-    for before in range(3 if len(raw) >= 8 else 0):  # noqa: PLR2004 - what is shorter may stand anywhere by chance
-        # Of base64 the characters that no neighbour has a part in: it depends on what stands before.
+    yield quote(raw, safe="")
+    yield quote_plus(raw)
+    if len(raw) < 8:  # noqa: PLR2004 - what is shorter may stand anywhere by chance
+        return
+    # Of base64 the characters that no neighbour has a part in: it depends on how many bytes stand before.
+    for before, start in enumerate((0, 2, 3)):
         coded = base64.b64encode(bytes(before) + raw)
-        start, end = -(-8 * before // 6), 8 * (before + len(raw)) // 6
-        yield coded[start:end].decode()
+        yield coded[start : 8 * (before + len(raw)) // 6].decode()
 
 
 def _after(found: re.Match[str]) -> str:
     return found[1] + STRUCK
 
 
-def _of_program(found: re.Match[str]) -> str:
-    return found[1] + LETTERS[found[1][:4].lower()].sub(_after, found[2])
+def _of_program(letter: re.Pattern[str], found: re.Match[str]) -> str:
+    return letter.sub(_after, found[0])
 
 
 def _unless_a_sum(found: re.Match[str]) -> str:
@@ -151,10 +148,13 @@ STEPS: tuple[Step, ...] = (
     (("private key",), KEY, lambda _: STRUCK),
     (("://",), URL, _without_user),
     (("_proxy",), PROXY, lambda found: f"{found[1]}{STRUCK}@"),
-    (("password", "requirepass", "authorization", "bearer"), SPOKEN, _after),
-    (("pass", "pwd", "secret", "token", "credential", "key", "masterauth"), NAMED, _after),
+    (("password", "requirepass", "masterauth", "authorization", "bearer"), SPOKEN, _after),
+    (("pass", "pwd", "secret", "token", "credential", "key"), NAMED, _after),
     (("pass", "secret", "token", "key"), OPTION, _after),
-    (("sshpass", "mysql", "mariadb", "mongo", "curl", "ldap", "redis-cli"), PROGRAM, _of_program),
+    *(
+        (signs, re.compile(rf"\b{names}\b[^\n]+", re.IGNORECASE), partial(_of_program, re.compile(letter + VALUE)))
+        for signs, names, letter in PROGRAMS
+    ),
     (("",), BODY, _unless_a_sum),
     (
         ("eyj", "akia", "asia", "aroa", "aida", "aiza", "ya29.", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_",

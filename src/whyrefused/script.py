@@ -193,6 +193,8 @@ def _call(name: str, probe: Probe, asked: Asked | None) -> str:
 
 FIELDS = re.compile(rb"([a-z_]{1,40}) (\d{1,9})\n")
 """What follows the token in the head of a frame."""
+STATUS = re.compile(rb"(\d{1,3}) ")
+"""An exit status, before the token that ends a frame."""
 
 
 def split(reply: bytes, token: str, asked: Mapping[str, Asked]) -> dict[str, Frame | Missing]:
@@ -238,7 +240,7 @@ def _whole(reply: bytes, token: str, at: int) -> bool:
 
 def _frame(name: str, body: bytes, token: str) -> Frame | Missing:
     text, _, last = body.rpartition(b"\n")
-    status, _, end = last.partition(b" ")
-    if not status.isdigit() or len(status) > 3 or end != token.encode():  # noqa: PLR2004 - an exit status
+    status = STATUS.match(last)
+    if not status or last[status.end() :] != token.encode():
         return Missing(f"{name}: the answer is larger than {registry()[name].BYTES} bytes")
-    return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status))
+    return Frame(text=text.decode("utf-8", "surrogateescape"), status=int(status[1]))

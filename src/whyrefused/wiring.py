@@ -16,7 +16,7 @@ import pytest
 
 from whyrefused import bundles, junit, livelog, ssh
 from whyrefused.audit import Audit, Settings, finished, nothing, now
-from whyrefused.claim import NAME, claim
+from whyrefused.claim import AUDITS, claim, claimed, reserve
 from whyrefused.collect.visit import Options
 from whyrefused.escape import terminal
 from whyrefused.files import write
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from whyrefused.audit import Verdicts
+    from whyrefused.claim import Claim
     from whyrefused.plugin import State
     from whyrefused.records import Finding, Outcome, Run
 
@@ -126,21 +127,47 @@ def refuse_bad_input(state: State) -> None:
     try:
         state.signals.install()
         Audit(_settings(state.config), begin(state.config).result())
-        take(state)
     except BadInput as bad:
         leave_the_page(state)
         raise pytest.UsageError(terminal(str(bad))) from bad
 
 
+def reserve_files(config: pytest.Config) -> Claim:
+    """Where do the workers of this run keep what the hosts say? Whether they will visit any is not known yet."""
+    return reserve(_written(config)[0])
+
+
+def tell(state: State, items: Sequence[pytest.Item]) -> None:
+    """Say to the process that people see that this worker is about to visit hosts."""
+    shared = getattr(state.config, "workerinput", {}).get("whyrefused")
+    if shared and state.audit and next(_questions(items), None):
+        os.close(os.open(Path(shared) / AUDITS, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+
+
+def heard(state: State) -> None:
+    """Take the files of this run: a worker is about to visit hosts, and waits for this."""
+    if state.claim is None or not state.claim.taken:
+        try:
+            take(state)
+        except BadInput as bad:
+            raise pytest.UsageError(terminal(str(bad))) from bad
+
+
 def take(state: State) -> None:
     """Take the files that this run will write, and whatever pytest writes of its own. Raises BadInput."""
     config, option = state.config, state.config.option
-    html, findings = _targets(config)
-    files = (html, findings, option.shareable, option.save_evidence, getattr(option, "xmlpath", None))
     replayed = Path(option.evidence).absolute() if option.evidence else None
-    state.claim = claim([Path(file) for file in files if file], now(), spare=replayed)
+    before, state.claim = state.claim, None
+    state.claim = claim(_written(config), now(), spare=replayed, reserved=before)
     state.unwritten += [f"the journal: {problem}" for problem in state.claim.problems]
     state.junit = junit.take_over(config)
+
+
+def _written(config: pytest.Config) -> list[Path]:
+    """Which files does a run write?"""
+    option = config.option
+    files = (*_targets(config), option.shareable, option.save_evidence, getattr(option, "xmlpath", None))
+    return [Path(file) for file in files if file]
 
 
 def _targets(config: pytest.Config) -> tuple[str | Path | None, str | Path | None]:
@@ -233,7 +260,9 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
 
 def _warm_up_report() -> None:
     from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
+    from whyrefused.causes import registry  # noqa: PLC0415 - as above
 
+    registry()
     reports.warm_up()
 
 
@@ -242,7 +271,7 @@ def _keep(state: State, audit: Audit) -> None:
     shared = audit.settings.shared
     if shared:
         audit.stop.share(shared)
-        audit.journal = Path(shared) / NAME if (Path(shared) / NAME).exists() else None
+        audit.journal = claimed(Path(shared))
     else:
         take(state)
         audit.journal = state.claim.journal if state.claim and not audit.settings.replay else None
@@ -274,6 +303,9 @@ def run_bundle(state: State, item: pytest.Item) -> bool | None:
         hook.pytest_runtest_logstart(nodeid=name, location=location)
         if state.verdicts and name in state.verdicts.results:
             _tell(state.verdicts, item, name, keywords)
+        else:
+            place = (str(item.path), (location[1] or 0) + 1, "Skipped: not visited")
+            _log(item, "skipped", place, (name, keywords))
         hook.pytest_runtest_logfinish(nodeid=name, location=location)
     return True
 
@@ -409,7 +441,7 @@ def _css(state: State) -> str:
 
 def report_nothing(state: State, session: pytest.Session) -> None:
     """Say in the reports too that a run was told to end before it knew its items: yesterday's would tell otherwise."""
-    if state.claim is None:
+    if state.claim is None or not state.claim.taken:
         try:
             take(state)
         except BadInput as bad:
@@ -442,7 +474,10 @@ def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:
 
 def _be_brief(state: State, run: Run) -> None:
     option = state.config.option
-    if sum(one.outcome in {"failed", "error"} for one in run.results) > QUIET_FROM and option.tbstyle == "auto":
+    wrong = sum(one.outcome in {"failed", "error"} for one in run.results)
+    # For each failure pytest looks at all items that it ran; those of bundles are none.
+    long = not state.bundled and wrong * len(run.results) > QUIET_FROM * bundles.MANY
+    if (wrong > QUIET_FROM or long) and option.tbstyle == "auto":
         option.tbstyle = "line"
 
 

@@ -53,7 +53,7 @@ def rivals() -> Path:
         if not (folder / "whole").exists():
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            install = ("-m", "pip", "install", "--quiet", "--require-hashes", "-r", LOCK)
+            install = ("-m", "pip", "install", "-qq", "--require-hashes", "-r", LOCK)
             subprocess.run([folder / "bin" / "python", *install], check=True)
             (folder / "whole").touch()
     return folder / "bin"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.bench
 
-ROUNDS = 5
+ROUNDS, MANY_ROUNDS = 5, 3
 GOALS = {
     20: ((OURS, FLOOR, "at most", 1.2),),
     100: (
@@ -70,18 +70,19 @@ def test_one_connection_and_one_exec(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hosts", [20, 100])
-def test_fleet(lab: Lab, rivals: Path, tmp_path: Path, hosts: int) -> None:
+def test_fleet(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path, hosts: int) -> None:
     """Everybody does the whole work; the table says how fast."""
-    fleet = standard.twenty(lab) if hosts == len(lab.hosts) else standard.hundred(lab)
+    few = hosts == len(lab.hosts)
+    fleet, rounds = (standard.twenty(lab), ROUNDS) if few else (standard.hundred(lab), MANY_ROUNDS)
     field = (
-        contestants.ours(lab, tmp_path, fleet, rounds=ROUNDS),
-        contestants.floor(lab, tmp_path, fleet, FLOOR, *contestants.CURVE, rounds=ROUNDS),
-        contestants.floor(lab, tmp_path, fleet, INSTALLED, rounds=ROUNDS),
+        contestants.ours(lab, tmp_path, fleet, rounds=rounds),
+        contestants.floor(lab, tmp_path, fleet, FLOOR, *contestants.CURVE, rounds=rounds),
+        contestants.floor(lab, tmp_path, fleet, INSTALLED, rounds=rounds),
     )
     laps = race.race(field, tmp_path / "output", lambda: used(lab))
     assert [["DONE", standard.TOKEN]] * hosts == contestants.said(tmp_path, fleet)
     assert {0} == {lap.status for runs in laps.values() for lap in runs}, (tmp_path / "output").read_text()
-    taken = {} if hosts == len(lab.hosts) else _once(lab, fleet, rivals, tmp_path, laps)
+    taken = {} if few else _once(lab, fleet, request.getfixturevalue("rivals"), tmp_path, laps)
     race.say(f"Standard audit, {hosts} hosts", race.rows(laps, FLOOR))
     if taken:
         race.say("By sshd's log", [("contestant", "connections", "execs"), *taken.items()])

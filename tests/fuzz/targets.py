@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from whyrefused import firewall, report, script
 from whyrefused.collect import saved
 from whyrefused.escape import INVISIBLE, plain, terminal, visible
-from whyrefused.inventory import guards, levels
+from whyrefused.inventory import guards, levels, sources
 from whyrefused.inventory.judging import wanted
+from whyrefused.inventory.plain import Unsure
+from whyrefused.inventory.plain import read as read_plain
 from whyrefused.inventory.reading import judge
 from whyrefused.probes import Unreadable, registry
 from whyrefused.records import BadInput, Frame, Line, Missing, Result, Run
@@ -139,6 +141,26 @@ def ini_inventory(data: bytes) -> None:
     guards.problems(text_of(data), "hosts", must_be_yaml=False)
 
 
+def plain_inventory(data: bytes) -> None:
+    """An inventory that passed the guards is read here and judged, or left to the command; of some kind."""
+    kinds = (
+        ("hosts.yml", "inventory"),
+        ("hosts", "inventory"),
+        ("group_vars/all.yml", "groups"),
+        ("hosts.json", "inventory"),
+    )
+    path, kind = kinds[data[0] % len(kinds) if data else 0]
+    parts = {"path": path, "kind": kind, "name": "all", "given": path, "executable": False}
+    found = sources.Found(files=[sources.File(data=data, **parts)], listed={"group_vars": ("all.yml",)})  # type: ignore[arg-type]
+    files, problems = sources.examine(found)
+    if problems:
+        return
+    given = [path] if kind == "inventory" else ["h1,"]
+    with suppress(Unsure, levels.NotAnExport):
+        printed = read_plain(given, found, files)
+        judge(levels.tree(printed.groups, printed.hostvars, wanted), given, {}, files)
+
+
 def exported(data: bytes) -> None:
     """What `ansible-inventory` printed is a tree that is judged, or it is none."""
     try:
@@ -202,6 +224,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "escaping": escaping,
     "inventory-yaml": yaml_inventory,
     "inventory-ini": ini_inventory,
+    "inventory-plain": plain_inventory,
     "inventory-export": exported,
     "evidence": evidence,
     "nft": nft_json,

@@ -28,6 +28,8 @@ KILLS = int(os.environ.get("WHYREFUSED_KILLS", "10"))
 SEED = int(os.environ.get("WHYREFUSED_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 WITHIN = float(os.environ.get("WHYREFUSED_WITHIN", "15"))  # seconds from signal to end: 5, but here others work too
 BEHIND = 3.0  # seconds after which what a host has said must be on the disk, on a busy machine too
+WAYS: tuple[tuple[str, ...], ...] = ((), ("--items=host",))
+"""With one item of pytest for each declared item, and with one for each host and check."""
 SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGHUP, signal.SIGKILL)
 WRITTEN = ("--html=page.html", "--findings=found.json", "--junitxml=junit.xml")
 
@@ -66,7 +68,8 @@ def test_nothing_finished_is_lost(
 ) -> None:
     """Ended at a random moment: all that was finished is told, the rest is not run, and the status says so."""
     which, moment = plan(number, hosts)
-    process = hosts.start(tmp_path, *WRITTEN)
+    way = WAYS[number // len(WAYS) % len(WAYS)]
+    process = hosts.start(tmp_path, *WRITTEN, *way)
     until_it_listens(process)
     with pytest.raises(Exception, match="timed out"):
         process.wait(moment)
@@ -77,7 +80,7 @@ def test_nothing_finished_is_lost(
     said = f"seed {SEED}, {which.name} after {moment:.2f} s\n{(tmp_path / 'said').read_text()}"
     on_disk |= {host for host, ended in hosts.ended().items() if ended < at - BEHIND}
     if which == signal.SIGKILL:
-        lost = afterwards(hosts, tmp_path, said) if journals(tmp_path) else on_disk
+        lost = afterwards(hosts, tmp_path, said, *way) if journals(tmp_path) else on_disk
         assert set() == on_disk - lost if journals(tmp_path) else on_disk == set(), said
         return
     assert (2, True) == (status, took < WITHIN), f"{took:.1f} s, {said}"
@@ -88,11 +91,11 @@ def test_nothing_finished_is_lost(
     assert [] == journals(tmp_path)
 
 
-def afterwards(hosts: Fleet, folder: Path, said: str) -> set[str]:
+def afterwards(hosts: Fleet, folder: Path, said: str, *way: str) -> set[str]:
     """Which hosts does a killed run's journal tell of?"""
     (journal,) = journals(folder)
     assert (0o600, 0o700) == (journal.stat().st_mode & 0o777, journal.parent.stat().st_mode & 0o777)
-    status = hosts.audit(folder, *WRITTEN, f"--evidence={journal}")
+    status = hosts.audit(folder, *WRITTEN, f"--evidence={journal}", *way)
     assert status == 2, said + (folder / "said").read_text()
     assert journals(folder) == [journal], said
     return judged(found(folder))

@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from . import demo, image, paths, place, teardown
 from .fleet import Lab
@@ -50,7 +51,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    status = demo.audit(Lab.found(arguments.lab))
+    status = demo.audit(Lab.found(arguments.lab), arguments.keep)
     if status not in (0, 1) or not demo.HTML.exists() or not demo.FINDINGS.exists():
         return _failed(f"the audit ended with exit status {status} and no report")
     say(f"lab: the report is {demo.HTML}, the findings are {demo.FINDINGS}")
@@ -95,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="boot app1, web1 and db1, with several faults in them")
     up.add_argument("--healthy", action="store_true", help="without the faults")
-    commands.add_parser("audit", help="audit them over SSH and write the report")
+    audit = commands.add_parser("audit", help="audit them over SSH and write the report")
+    audit.add_argument("--keep", type=Path, metavar="FOLDER", help="leave there what judges them again elsewhere")
     commands.add_parser("hosts", help="name and addresses of each host")
     execute = commands.add_parser("exec", help="run a shell command on a host as root, or a shell")
     ssh = commands.add_parser("ssh", help="log in to a host from the controller")

@@ -44,14 +44,21 @@ def wrong(lab: Lab) -> tuple[tuple[str, Fault], ...]:
     )
 
 
-def audit(lab: Lab) -> int:
-    """Which exit status has the audit of the lab? It runs in the controller's namespace and prints as it goes."""
+def audit(lab: Lab, keep: Path | None = None) -> int:
+    """Which exit status has the audit of the lab? It runs in the controller's namespace and prints as it goes.
+
+    In the folder `keep` is left what judges it again elsewhere: the inventory, without the way there, and the evidence.
+    """
     inventory = lab.folder / "inventory.yml"
     # In one word each: pytest takes a word that is a path for a test folder, and looks for its configuration there.
     argv = (
         *(sys.executable, "-m", "pytest", f"--inventory={inventory}"),
         *(f"--html={HTML}", "--self-contained-html", f"--findings={FINDINGS}"),
     )
+    if keep:
+        argv = (*argv, f"--save-evidence={keep / 'evidence.json'}")
+        lines = inventory.read_text().splitlines(keepends=True)
+        (keep / "hosts.yml").write_text("".join(it for it in lines if "ansible_ssh_common_args" not in it))
     for written in (HTML, FINDINGS):
         written.unlink(missing_ok=True)  # an earlier run's is not this one's
     return subprocess.run((*lab.inside, *argv), cwd=ROOT, check=False).returncode

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from whyrefused.report.packed import unpacked
+
 from . import canaries
 from .audit import ROOT, environment
 from .process import run
@@ -104,7 +106,10 @@ class Loud:
         )
         done = self.lab.controller(words, cwd=self.folder, env=kept)
         files = [file for file in sorted(self.folder.rglob("*")) if file.is_file()]
+        pages = [file for file in files if file.name in {"html", "shareable"}]
         return {
+            # What the pages hold deflated is in clear here, or no secret would ever be found in it.
+            **{f"{page.name}, its items": json.dumps(unpacked(page.read_text())).encode() for page in pages},
             "status": str(done.returncode).encode(), "stdout": done.stdout.encode(), "stderr": done.stderr.encode(),
             **{str(file.relative_to(self.folder)): file.read_bytes() for file in files},
         }  # fmt: skip
@@ -152,7 +157,7 @@ def test_no_secret_is_told(loud: Loud, user: str) -> None:
     web.run("touch /run/enough")
     shown, _ = watcher.communicate(timeout=60)
     assert b"1" == said["status"], said["stdout"].decode()
-    assert {"html", "shareable", "findings", "junitxml", "save-evidence", "log-file"} <= set(said)
+    assert {"html", "html, its items", "shareable", "findings", "junitxml", "save-evidence", "log-file"} <= set(said)
     outcomes = {one["outcome"] for one in json.loads(said["findings"])["results"]}
     assert {"failed", "passed"} <= outcomes
     assert said["save-evidence"].count(b"***") > 5, "nothing was planted where the tool looks"
@@ -178,12 +183,14 @@ def test_what_is_shared_names_nobody(loud: Loud, user: str) -> None:
     """The page for strangers holds no name, address or user of the fleet, and has every finding of the full one."""
     inventory = loud.lab.inventory(canaries.INVENTORY, user=user, name=f"{user}.yml")
     said = loud.run(inventory, "--second-look=never")
-    full, shared = said["html"].decode(), html.unescape(said["shareable"].decode())
+    full, page = said["html"].decode(), said["shareable"].decode()
+    shared = html.unescape(page) + json.dumps(unpacked(page))
     fleet = {str(inventory), str(loud.lab.folder), *loud.lab.hosts, *(host.address for host in loud.lab.hosts.values())}
     fleet |= {"auditor", "example.test"} if user == "auditor" else {"example.test"}
     assert {canaries.APP, canaries.WEB} <= {name for name in fleet if name in full}
     assert set() == {name for name in fleet if name in shared}
     assert set() == {one for one in ADDRESS.findall(shared) if not one.startswith("127.") and one not in EVERYBODYS}
+    assert unpacked(page)["hosts"]
     assert full.count('id="finding-') == shared.count('id="finding-') > 0
 
 

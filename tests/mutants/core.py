@@ -18,6 +18,7 @@ class Module:
 
     name: str  # dotted
     tests: tuple[str, ...]  # as pytest takes them
+    without: tuple[str, ...] = ()  # of those: tests that are too slow to be run hundreds of times
     only: frozenset[str] = frozenset()  # names at its top level that decide; all where empty
 
     @property
@@ -25,12 +26,23 @@ class Module:
         """Where does it stand?"""
         return SOURCE / (self.name.replace(".", "/") + ".py")
 
+    @property
+    def loaded(self) -> str:
+        """Under which name is it imported?"""
+        return self.name.removesuffix(".__init__")
 
-def _module(name: str, *tests: str, only: tuple[str, ...] = ()) -> Module:
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What is pytest given?"""
+        return *self.tests, *(f"--deselect={test}" for test in self.without)
+
+
+def _module(name: str, *tests: str, without: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> Module:
     path = SOURCE / (name.replace(".", "/") + ".py")
     if not path.exists():
         name = f"{name}.__init__"
-    return Module(name=name, tests=tuple(map(_tests, tests)), only=frozenset(only))
+    return Module(name=name, tests=tuple(map(_tests, tests)), without=tuple(map(_tests, without)),
+                  only=frozenset(only))  # fmt: skip
 
 
 def _tests(words: str) -> str:
@@ -51,9 +63,13 @@ CORE = (
     ),
     _module("whyrefused.probes", "core", only=("read", "whole", "failed")),
     _module("whyrefused.evidence", "core", "judge", "self_evidence"),
-    _module("whyrefused.collect.saved", "saved"),
+    _module(
+        "whyrefused.collect.saved",
+        *("saved", "stored", "journal", "whose::test_rebooted"),
+        without=("journal::test_cut_at_every_byte", "stored::test_members"),
+    ),
     _module("whyrefused.judge", "judge", "missing", "core"),
-    _module("whyrefused.redact", "redact"),
+    _module("whyrefused.redact", "redact", without=("redact::test_linear_time",)),
     _module("whyrefused.escape", "report_escape", "core"),
     _module("whyrefused.report.totals", "report_totals", "core"),
     _module("whyrefused.status", "status"),

@@ -23,6 +23,8 @@ OTHERS = {"any": "all", "all": "any", "min": "max", "max": "min", "partition": "
           "rpartition": "partition", "startswith": "endswith",
           "search": "match", "fullmatch": "match", "match": "search", "sub": "subn"}  # fmt: skip
 ATOM = re.compile(r"\\x[0-9a-f]{2}|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?[:=!<][=!]?|[(|)]|[^\\\[(|)]", re.DOTALL)
+JOINED = re.compile(r"\"(?:\s|#[^\n]*\n)+[rb]*\"")
+"""Between two parts of one text."""
 QUANTIFIER = re.compile(r"[*+?]\??|\{\d+(?:,\d*)?\}\??")
 
 
@@ -193,6 +195,9 @@ def _patterns(line: int, start: int, written: str) -> Iterator[Mutant]:
     begin, end = written.index(quote) + 1, len(written) - 1
     at = begin
     while at < end:
+        if next_part := JOINED.match(written, at, end):
+            at = next_part.end()
+            continue
         atom = ATOM.match(written, at, end)
         if not atom:
             return

@@ -1,31 +1,28 @@
-"""Which mutants survive? Each is tried in a process of its own, which has all but the mutated module loaded before."""
+"""Which mutants survive, and which branches does no test run?"""
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import subprocess
 import sys
-import time
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mutants.anew import try_anew
 from mutants.core import CORE, ROOT
+from mutants.loaded import try_loaded
 from mutants.mutate import mutants
+from mutants.trial import ARGUMENTS, told, warm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mutants.core import Module
     from mutants.mutate import Mutant
 
-PATIENCE = 300
-"""Seconds after which a mutant that does not end counts as noticed."""
 LEAST = 85
-SCRIPT = "tests/unit/test_script.py"
-"""What stands beside the framing in its file is run on real shells, which is too slow for mutants."""
-ARGUMENTS = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--assert=plain")
+"""How many of a hundred mutants must be noticed, in each module."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,94 +36,28 @@ class Score:
     @property
     def percent(self) -> float:
         """Which share?"""
-        return 100 * self.noticed / self.tried if self.tried else 100.0
+        return 100 * self.noticed / max(self.tried, 1)
 
-
-class Mutated:
-    """Loads one module from another text than its file's."""
-
-    def __init__(self, module: Module, text: str) -> None:
-        self._name = module.name.removesuffix(".__init__")
-        self._file = str(module.path)
-        self._text = text
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> object:
-        """Which loader has it?"""
-        del path, target
-        if name != self._name:
-            return None
-        import importlib.util  # noqa: PLC0415 - a finder is asked while modules load
-
-        folders = [os.path.dirname(self._file)] if self._file.endswith("__init__.py") else None  # noqa: PTH120 - as above
-        return importlib.util.spec_from_file_location(name, self._file, loader=self, submodule_search_locations=folders)  # type: ignore[arg-type] - a loader by its methods
-
-    @staticmethod
-    def create_module(spec: object) -> None:
-        """Python's own."""
-        del spec
-
-    def exec_module(self, module: object) -> None:
-        """Run the mutated text."""
-        exec(compile(self._text, self._file, "exec"), vars(module))  # noqa: S102 - our own text
-
-
-def _outcome(module: Module, text: str) -> bool:
-    """Do the tests of the module notice this text?"""
-    pid = os.fork()
-    if pid == 0:
-        _child(module, text)
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status != 0
-        time.sleep(0.02)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return True
-
-
-def _child(module: Module, text: str) -> None:
-    code = 1
-    try:
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(null, stream)
-        sys.meta_path.insert(0, Mutated(module, text))  # type: ignore[arg-type] - a finder by its method
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = "/nonexistent"
-        import pytest  # noqa: PLC0415 - loaded before the fork
-
-        code = int(pytest.main([*ARGUMENTS, *module.tests], plugins=[Steady()]))
-    finally:
-        os._exit(code)
-
-
-class Steady:
-    """Hypothesis draws the same examples for each mutant, and not many."""
-
-    @staticmethod
-    def pytest_configure() -> None:
-        """Set it before a test is collected."""
-        from hypothesis import settings  # noqa: PLC0415 - loaded before the fork
-
-        settings.register_profile("mutants", deadline=None, derandomize=True, database=None)
-        settings.load_profile("mutants")
-
-
-def _warm() -> None:
-    """Load what every child needs, and nothing of ours: a module that is loaded cannot be another one."""
-    for name in ("pytest", "hypothesis", "yaml", "jinja2", "pydantic", "paramiko", "hypothesis.strategies"):
-        __import__(name)
+    def __str__(self) -> str:
+        return f"{self.module}: {self.noticed} of {self.tried} noticed ({self.percent:.1f} %)"
 
 
 def tried(module: Module, every: int) -> Iterator[tuple[Mutant, bool]]:
     """Which mutants are there, and which of them are noticed?"""
-    text = module.path.read_text(encoding="utf-8")
-    if _outcome(module, text):
-        sys.exit(f"the tests of {module.name} fail without any mutant: {' '.join(module.tests)}")
-    for number, mutant in enumerate(mutants(text, module.only)):
-        if number % every == 0:
-            yield mutant, _outcome(module, mutant.applied(text))
+    these = mutants(module.path.read_text(encoding="utf-8"), module.only)[::every]
+    later, heard = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number, found in told(lambda tell: try_loaded(module, these, folder, tell)):
+            heard += 1
+            if found is None:
+                later.append(these[number])
+            else:
+                yield these[number], found
+        for number, found in told(lambda tell: try_anew(module, later, folder, tell)):
+            heard += 1
+            yield later[number], bool(found)
+    if heard < len(these) + len(later):
+        sys.exit(f"{module.name}: not all were tried. Do its tests pass? pytest {' '.join(module.arguments)}")
 
 
 def say(line: str) -> None:
@@ -135,16 +66,34 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _covered() -> bool:
-    """Do the tests run every branch of the core?"""
-    tests = list(dict.fromkeys([*(test for module in CORE if module.path.exists() for test in module.tests), SCRIPT]))
-    data = f"--data-file={ROOT / '.coverage.core'}"
-    command = [sys.executable, "-m", "coverage"]
-    ran = subprocess.run([*command, "run", data, "--branch", "-m", "pytest", *ARGUMENTS, *tests], check=False)
-    paths = ",".join(str(module.path) for module in CORE if module.path.exists())
-    told = subprocess.run([*command, "report", data, "-m", f"--include={paths}", "--fail-under=100"], check=False)
-    (ROOT / ".coverage.core").unlink(missing_ok=True)
-    return ran.returncode == told.returncode == 0
+def scored(module: Module, every: int) -> Score:
+    """Try the mutants of a module, and tell who survived."""
+    score = Score(module=module.loaded)
+    for mutant, noticed in tried(module, every):
+        score.tried += 1
+        score.noticed += noticed
+        if not noticed:
+            say(f"survived: {module.path.relative_to(ROOT)}:{mutant.line}: {mutant.old!r} -> {mutant.new!r}")
+    say(str(score))
+    return score
+
+
+def covered() -> int:
+    """Do the tests run every branch of the core? Fails below 100 %."""
+    tests = dict.fromkeys(word for module in CORE for word in module.arguments)
+    paths = ",".join(str(module.path) for module in CORE)
+    with tempfile.TemporaryDirectory() as folder:
+        data, coverage = f"--data-file={folder}/data", (sys.executable, "-m", "coverage")
+        ran = subprocess.run(
+            [*coverage, "run", data, "--branch", "-m", "pytest", "-q", *ARGUMENTS, *tests], check=False, cwd=ROOT
+        )
+        report = [*coverage, "report", data, "-m", f"--include={paths}", "--fail-under=100", "--precision=1"]
+        return ran.returncode or subprocess.run(report, check=False, cwd=ROOT).returncode
+
+
+def ended(scores: Sequence[Score]) -> int:
+    """Which exit status have these scores? Each module must reach the mark by itself."""
+    return 0 if scores and all(one.tried and one.percent >= LEAST for one in scores) else 1
 
 
 def main() -> int:
@@ -152,24 +101,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module", nargs="*", help="only modules whose name holds this")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth mutant")
+    parser.add_argument("--branches", action="store_true", help="instead: does each branch run?")
     given = parser.parse_args()
-    os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT / "src"))
-    _warm()
-    covered = bool(given.module) or _covered()
-    scores = []
-    for module in CORE:
-        if not module.path.exists() or (given.module and not any(word in module.name for word in given.module)):
-            continue
-        score = Score(module=module.name.removesuffix(".__init__"))
-        for mutant, noticed in tried(module, given.every):
-            score.tried += 1
-            score.noticed += noticed
-            if not noticed:
-                place = module.path.relative_to(ROOT)
-                say(f"survived: {place}:{mutant.line}: {mutant.old!r} -> {mutant.new!r}")
-        scores.append(score)
-        say(f"{score.module}: {score.noticed} of {score.tried} noticed ({score.percent:.0f} %)")
+    if given.branches:
+        return covered()
+    warm()
+    chosen = [one for one in CORE if not given.module or any(word in one.name for word in given.module)]
+    scores = [scored(module, given.every) for module in chosen]
     whole = Score(module="all", tried=sum(one.tried for one in scores), noticed=sum(one.noticed for one in scores))
-    say(f"{whole.module}: {whole.noticed} of {whole.tried} noticed ({whole.percent:.1f} %)")
-    return 0 if covered and whole.percent >= LEAST else 1
+    say(str(whole))
+    return ended(scores)

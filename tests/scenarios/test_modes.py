@@ -123,6 +123,76 @@ def bad(told: Told) -> int:
     return sum(one in {"failed", "error"} for one in told.outcomes.values())
 
 
+NOTED = """import pathlib, pytest
+@pytest.fixture(autouse=True)
+def noted(request):
+    with pathlib.Path("noted").open("a") as file:
+        print(request.node.nodeid, file=file)
+"""
+
+
+def test_what_pytest_must_run_it_runs(tmp_path: Path) -> None:
+    """A check with a mark of its own is run by pytest item by item, with all fixtures; one beside it is bundled."""
+    inventory, evidence = grown.fleet(tmp_path, 2, faults={})
+    folder = tmp_path / "checks"
+    folder.mkdir()
+    (folder / "conftest.py").write_text(NOTED)
+    ports, services = ((CHECKS / f"test_{name}.py").read_text() for name in ("ports", "services"))
+    (folder / "test_ports.py").write_text(ports)
+    marked = services.replace("\ndef test_services", "\nimport pytest\n@pytest.mark.usefixtures()\ndef test_services")
+    (folder / "test_services.py").write_text(marked)
+    argv = [sys.executable, "-m", "pytest", folder, "-p", "no:cacheprovider", "--items=host", "-p", "no:xdist"]
+    more = [f"--inventory={inventory}", f"--evidence={evidence}", "--findings=x.json"]
+    done = subprocess.run([*argv, *more], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ids = [one["id"] for one in json.loads((tmp_path / "x.json").read_text())["results"]]
+    assert (2 * 6, 2 * 6) == (len(ids), len(set(ids)))
+    assert sorted(one for one in ids if "services" in one) == sorted((tmp_path / "noted").read_text().splitlines())
+
+
+def test_workers(tmp_path: Path) -> None:
+    """With -n every item is pytest's own, whatever was asked for, and the findings are the same."""
+    inventory, evidence = grown.fleet(tmp_path, 10)
+    argv = [sys.executable, "-m", "pytest", CHECKS, "-p", "no:cacheprovider", "--items=host", "-q"]
+    more = [f"--inventory={inventory}", f"--evidence={evidence}"]
+    said = []
+    for name, way in (("one", ()), ("two", ("-n", "2"))):
+        done = subprocess.run(
+            [*argv, *more, f"--findings={name}.json", *way], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1, done.stdout + done.stderr
+        said.append((tmp_path / f"{name}.json").read_bytes())
+    assert said[0] == said[1]
+
+
+ENDING = """import os, signal
+seen = []
+def pytest_runtest_logreport(report):
+    seen.append(report)
+    if len(seen) == {after}:
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_told_to_end_while_it_tells(mode: str, tmp_path: Path) -> None:
+    """Of what is judged nothing is lost, and nothing told twice, whichever mode is ended in the middle of a host."""
+    inventory, evidence = grown.fleet(tmp_path, 10)
+    (tmp_path / "ending.py").write_text(ENDING.format(after=22))
+    files = [f"--findings={tmp_path}/x.json", f"--junitxml={tmp_path}/x.xml"]
+    always = ["-p", "no:cacheprovider", f"--items={mode}", f"--inventory={inventory}", f"--evidence={evidence}"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    argv = [sys.executable, "-m", "pytest", "-p", "ending", CHECKS, *always, *files]
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    (tmp_path / "x.status").write_text("2")
+    told = Told(f"{tmp_path}/x")
+    assert (10 * 14, 10 * 14) == (len(told.outcomes), len(told.cases))
+    assert len({(classname, name) for classname, name, _ in told.cases}) == len(told.cases)
+    assert not any("not run" in one["observed"] for one in told.findings["results"])
+    assert "failed" in told.outcomes.values()
+
+
 @pytest.mark.parametrize(
     ("size", "mode", "lines"), [(1, "auto", 14), (1, "host", 14), (720, "auto", 720 * 14)], ids=["few", "asked", "many"]
 )

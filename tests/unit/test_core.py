@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from scenarios.replay import questions_of
 from scenarios.replay import read as story
 
+from whyrefused import evidence as evidence_module
 from whyrefused import judge, script
 from whyrefused.escape import INVISIBLE, terminal, visible
 from whyrefused.evidence import Evidence, HostEvidence
@@ -70,6 +73,7 @@ def test_status(status: bytes, read_as: int | None) -> None:
         assert f"nft: the answer is larger than {registry()['nft'].BYTES} bytes" == found.why
     else:
         assert found == Frame(text="text", status=read_as)
+    assert isinstance(split(frame(b"text\n" + status + b" " + TOKEN.encode() + b"0"))["nft"], Missing)
 
 
 def test_bytes_that_are_no_text() -> None:
@@ -102,6 +106,8 @@ def test_a_head_begins_a_line() -> None:
     good = frame(b"a\n0 " + TOKEN.encode())
     assert isinstance(split(b"x" + good[1:])["nft"], Missing)
     assert split(good[1:])["nft"] == Frame(text="a", status=0)
+    broken = good.replace(b" nft ", b" ?\nnft ", 1)
+    assert isinstance(split(broken)["nft"], Missing)
 
 
 def test_length_lies() -> None:
@@ -119,12 +125,56 @@ def test_whether_it_was_asked_or_cut() -> None:
     """What is missing of a whole reply was not answered; of one without its end, it was cut off."""
     done = f"\nDONE {TOKEN} 1\n".encode()
     many = f"\nDONE {TOKEN} 12\n".encode()
-    cut = (done[:-2], b"", b"\nDONE ffff 1\n", b"x" + done[1:], done[:-1] + b"x\n")
+    cut = (done[:-2], b"", b"\nDONE ffff 1\n", b"x" + done[1:], done[:-1] + b"x\n", b"\n1\n")
     answered = dict.fromkeys((done, done[1:], many), "not answered")
     for sent, words in (answered | dict.fromkeys(cut, "the answer was cut off")).items():
         found = split(sent)["nft"]
         assert isinstance(found, Missing)
         assert f"nft: {words}" == found.why, sent
+
+
+def test_one_script() -> None:
+    """What answers at once is asked in one shell; each slow question runs beside all that follow."""
+    asked: dict[str, tuple[str, ...]] = {
+        "units": ("a",), "nft": (), "names": ("x",), "dials": ("1", "192.0.2.1 1"), "configured": ("/x#y",),
+    }  # fmt: skip
+    calls = {name: f"ask {name} {it.SECONDS} {it.BYTES}" for name, it in registry().items() if name in asked}
+    one, two = (
+        f"{calls[name]} {shlex.quote(registry()[name].fragment(asked[name]))}" for name in ("dials", "configured")
+    )
+    text = script.script(asked, TOKEN)
+    assert f"all() {{\n{{ {one}; }} | {{\n{{ {two}; }} | {{\nfirst\ncat\n}}\ncat\n}}\n}}\n" in text
+    rest = f"! owed nft || {calls['nft']}\n! owed units || {calls['units']}\n"
+    assert f"left() {{\n{{ ! owed names || {calls['names']}; }} | {{\n{rest}cat\n}}\n}}\n" in text
+    assert f"frame nft {registry()['nft'].BYTES}\nframe units {registry()['units'].BYTES}\n" in text
+    assert text.endswith('DONE %s %s\\n\' "$r" "$T" 5\n')
+    assert text.startswith(f"S=''; A=; M=; T={TOKEN}; Q='p_nft() {{")
+
+
+def test_a_script_of_little_and_of_much() -> None:
+    """Who asks for nothing slow waits for nothing; what is too long for one shell is asked question by question."""
+    nothing = script.script({}, TOKEN)
+    assert "left() {\n:\n}" in nothing
+    assert "; Q=''\n" in nothing
+    assert "all() {" not in nothing
+    much = {"nft": (), "units": tuple(f"unit-{number:090}" for number in range(1000))}
+    text = script.script(much, TOKEN)
+    assert "; Q=''\n" in text
+    for name, arguments in much.items():
+        probe = registry()[name]
+        own = shlex.quote(probe.fragment(arguments))
+        assert f"! owed {name} || ask {name} {probe.SECONDS} {probe.BYTES} {own}\n" in text
+
+
+def test_whose_rights() -> None:
+    """Where another user's rights are taken, whatever his name, sudo is asked for just the commands that are listed."""
+    text = script.script({"nft": ()}, TOKEN, become="db admin")
+    sudo = shlex.quote("sudo -n -u 'db admin' --")
+    assert text.startswith(f"S={sudo}; A=; M=; T={TOKEN}; Q=")
+    assert "U='db admin'; R=$S\npermitted() {" in text
+    listed = {run.command for it in registry().values() for run in it.RUNS if run.rights == "listed"}
+    assert listed
+    assert listed == set(re.findall(r'\*"/([^"]*),"\*[|)]', text.partition("permitted()")[2].partition(" M=list;")[0]))
 
 
 # Completeness: an answer and its exit status.
@@ -185,10 +235,54 @@ def test_what_was_not_asked_or_reached() -> None:
     assert Evidence([Reply(host="a", frames={}), Reply(host="b", frames={})]).hosts == ("a", "b")
 
 
+def test_what_nobody_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parser that breaks has not understood: a miss with the command and the kind of surprise, not the end."""
+
+    def breaks(_frame: Frame) -> None:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(registry()["nft"], "parse", breaks)
+    with pytest.raises(CouldNotLook, match=r"^web1: nft -j list ruleset: not understood: KeyError$"):
+        host(nft=NFT).get("nft")
+
+
 def test_it_is_read_once() -> None:
     """Whoever asks again gets the very same value."""
     known = host(units=UNITS)
     assert known.get("units") is known.get("units")
+
+
+def test_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a limited amount of what was said what was read is held too; what was read first is forgotten first."""
+    texts = {"a": "x" * 6, "b": "x" * 4, "c": "x", "d": "x" * 99}
+    frames = {name: {"nft": Frame(text=text, status=0), "units": Missing("gone")} for name, text in texts.items()}
+    monkeypatch.setattr(evidence_module, "HELD", 10)
+    known = Evidence({name: Reply(host=name, frames=frames[name]) for name in texts})
+    assert [known[name].size for name in texts] == [6, 4, 1, 99]
+    assert known["none"].size == 0
+    a, b = known["a"], known["b"]
+    assert known["a"] is a
+    assert known["b"] is b
+    c = known["c"]
+    assert known["b"] is b
+    assert known["c"] is c
+    assert known["a"] is not a
+    large = known["d"]
+    assert known["d"] is large
+    assert known["c"] is not c
+    assert known["none"] is not known["none"]
+
+
+def test_who_has_an_address() -> None:
+    """Those that show it for others to reach, in their order; who does not say has none, and all are looked at once."""
+    other = IP + "3: eth1    inet 192.0.2.9/24 scope global eth1\n"
+    told = {"a": IP, "b": other + "4: eth2    inet 192.0.2.9/32 scope global eth2\n", "c": "nonsense"}
+    replies = {name: Reply(host=name, frames={"addresses": Frame(text=text, status=0)}) for name, text in told.items()}
+    known = Evidence(replies)
+    shown = {text: known.holders(ip_address(text)) for text in ("192.0.2.1", "192.0.2.9", "127.0.0.1", "192.0.2.2")}
+    assert shown == {"192.0.2.1": ("a", "b"), "192.0.2.9": ("b",), "127.0.0.1": (), "192.0.2.2": ()}
+    replies.clear()
+    assert known.holders(ip_address("192.0.2.1")) == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -328,7 +422,11 @@ def test_findings_explain_failures() -> None:
 
 
 def test_what_did_not_run_says_so() -> None:
-    """The words by which a reader knows an item that was not come to."""
+    """The words by which a reader knows an item that was not come to; it is neither a pass nor a failure."""
+    question = judge.Question(id="q", item=ITEM, look=None, test=lambda **_: None)
+    ended = judge.not_run(question, judge.INTERRUPTED)
+    assert (ended.question, ended.outcome, ended.seen, ended.why) == (question, "skipped", None, "not run: interrupted")
+    assert ended.miss is None
     assert judge.NOT_RUN == "not run: the run was cut short"
     assert judge.NO_LOOK == "its check looks at nothing"
 

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import re
-import socket
 import threading
 from collections import Counter
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from bench import grown
+from bench.gated import connects
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyrefused.collect import fleet, gate
+from whyrefused.collect import gate
 from whyrefused.collect.crew import Crew
 from whyrefused.collect.stop import Stop
-from whyrefused.collect.visit import Options
 from whyrefused.inventory import load
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
-from whyrefused.probes import _remote, dials
-from whyrefused.records import Frame, Reply
+from whyrefused.probes import dials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from whyrefused.records import Inventory
@@ -168,81 +164,13 @@ def test_told_to_end_while_it_waits(small: Inventory) -> None:
     assert turns == [None]
 
 
-class Ear:
-    """A server on loopback that takes every connection, and counts how many it has at once."""
-
-    def __init__(self) -> None:
-        self.taken = self.peak = self._open = 0
-        self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._work, daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                self.taken += 1
-                self._open += 1
-                self.peak = max(self.peak, self._open)
-            threading.Thread(target=self._until_closed, args=(connection,), daemon=True).start()
-
-    def _until_closed(self, connection: socket.socket) -> None:
-        with connection:
-            connection.recv(1)
-            with self._lock:
-                self._open -= 1
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-
-@contextmanager
-def ears(many: int) -> Iterator[list[Ear]]:
-    """So many servers."""
-    with ExitStack() as stack:
-        made = [Ear() for _ in range(many)]
-        for one in made:
-            stack.callback(one.close)
-        yield made
-
-
-def test_real_connects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty clients run their real scripts at once, one for each, and three servers count who is connected."""
-    clients, most = 20, 4
-    names = [f"c{number}" for number in range(clients)]
-    hosts = {name: {"ansible_connection": "local"} for name in names}
-    visits: Counter[str] = Counter()
-    real = fleet.visit
-    with ears(3) as servers:
-        connects = [{"to": f"198.51.100.1:{one.port}"} for one in servers]
-        path = tmp_path / "hosts.yml"
-        path.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": {"expect": {"connects": connects}}}}))
-        inventory = load((str(path),))
-        asked = {host: {"dials": probes["dials"]} for host, probes in
-                 questions(inventory, declared(inventory), 4.0).items()}  # fmt: skip
-        # An address of nobody's is planned, and loopback is dialled in its stead.
-        elsewhere = 'ADDRESSES = addresses\naddresses = lambda key, _, port: ADDRESSES(key, "127.0.0.1", port)'
-        stack_size = "\nthreading.stack_size"
-        program = _remote.program("dial.py").replace(stack_size, f"\n{elsewhere}{stack_size}")
-        assert elsewhere in program
-        monkeypatch.setattr(_remote, "program", lambda name: program if name == "dial.py" else "")
-        monkeypatch.setattr(gate, "CAP", most)
-        monkeypatch.setattr(fleet, "visit", lambda host, *rest: (visits.update([host.name]), real(host, *rest))[1])
-        found = fleet.collect(inventory, asked, Options(forks=clients))
-    for reply in found.replies.values():
-        frame = reply.frames["dials"]
-        assert isinstance(frame, Frame)
-        assert {"connected"} == {one.symptom for one in dials.parse(frame).values()}
-    assert dict.fromkeys(names, 1) == dict(visits)
-    assert [clients] * len(servers) == [one.taken for one in servers]
-    assert all(one.peak <= most for one in servers), [one.peak for one in servers]
-    assert isinstance(next(iter(found.replies.values())), Reply)
+def test_real_connects() -> None:
+    """Twenty clients may run their real scripts at once, one for each: three servers count who is connected."""
+    clients, servers, most = 20, 3, 4
+    made = connects(clients=clients, servers=servers, cap=most)
+    assert (clients, clients, {"connected"}) == (made.visits, len(made.hosts), made.symptoms)
+    assert (clients,) * servers == made.taken
+    assert all(one <= most for one in made.peaks), made.peaks
 
 
 def test_matrix_is_linear(tmp_path: Path) -> None:

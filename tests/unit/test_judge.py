@@ -177,6 +177,7 @@ def test_what_would_help() -> None:
     """What needs root says what sudo permits to the login, where it was asked."""
     told = {
         "": "ansible_become: true",
+        "all": "sudo gave it, and it was not enough",
         "list": "does not permit this command",
         "none": "permits nothing",
         "?": "ansible_become: true",
@@ -186,6 +187,9 @@ def test_what_would_help() -> None:
         frames = {"identity": identity, "nft": Frame(text="Operation not permitted", status=1)}
         with pytest.raises(CouldNotLook, match=f"needs root there .*{words}"):
             Evidence([Reply(host="a", frames=frames)])["a"].get("nft")
+    for lost in (Missing("gone"), Frame(text="nonsense", status=0)):
+        with pytest.raises(CouldNotLook, match=r"needs root there \(ansible_become"):
+            Evidence([Reply(host="a", frames={**frames, "identity": lost})])["a"].get("nft")
 
 
 def test_looked() -> None:

@@ -13,7 +13,8 @@ from fuzz.growth import LINEAR, growth
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused.redact import STEPS, STRUCK, harmless, redact
+from whyrefused import redact as module
+from whyrefused.redact import BODY, PASSES, STEPS, STRUCK, harmless, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,6 +69,44 @@ def test_known_otherwise_written(how: str, before: str, secret: str) -> None:
     """A known secret is found in a URL and in base64 too, whatever stands beside it there."""
     written = WRITTEN[how](secret)
     assert written[2:-4] not in redact(f"{before}\n{written}", [secret])
+
+
+@pytest.mark.parametrize(("before", "start", "end"), [(0, 0, 10), (1, 2, 12), (2, 3, 13), (3, 4, 14)])
+def test_known_in_base64(before: int, start: int, end: int) -> None:
+    """Just those characters are struck out that nothing but the secret has a part in."""
+    coded = base64.b64encode(b"u" * before + b"hunter2!" + b"z" * 4).decode()
+    assert coded[:start] + STRUCK + coded[end:] == redact(coded, ["hunter2!"])
+
+
+def test_known_and_no_text() -> None:
+    """A secret may hold bytes that are no text; a short one is not looked for in base64, where it stands by chance."""
+    assert f"a{STRUCK}b {STRUCK}" == redact("ahunter\udcff2b hunter%FF2", ["hunter\udcff2"])
+    long = "hunter\udcff2"
+    coded = base64.b64encode(long.encode("utf-8", "surrogateescape")).decode()
+    assert redact(coded, [long]).startswith(STRUCK)
+    for secret in ("abc", "hunter2"):
+        coded = base64.b64encode(secret.encode()).decode()
+        assert coded == redact(coded, [secret])
+
+
+def test_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often there is more to strike out, it is looked at a fixed number of times."""
+    looks = []
+
+    def more(text: str, _steps: object) -> str:
+        looks.append(text)
+        assert len(looks) < 99
+        return f"{text}x"
+
+    monkeypatch.setattr(module, "_struck", more)
+    assert redact("") == "x" * PASSES
+    assert len(looks) == PASSES == 8
+
+
+def test_what_makes_a_pattern_worth_a_look() -> None:
+    """Something in small letters must stand in the text; but for a key's bare line, of which nothing is known."""
+    signs = [sign for signs, pattern, _ in STEPS if pattern is not BODY for sign in signs]
+    assert all(sign and sign == sign.lower() for sign in signs)
 
 
 def test_harmless() -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from whyrefused import report
 from whyrefused.records import Line
+from whyrefused.report.packed import unpacked
 
 if TYPE_CHECKING:
     from whyrefused.records import Run
@@ -63,7 +64,9 @@ class Reading(HTMLParser):
     def handle_data(self, data: str) -> None:
         """Note a text."""
         if self.open and self.open[-1] in {"style", "script"}:
-            self.raw[self.open[-1]] = self.raw.get(self.open[-1], "") + data
+            _, attributes = self.tags[-1]
+            kind = dict(attributes).get("type") or self.open[-1]
+            self.raw[kind] = self.raw.get(kind, "") + data
         else:
             self.text.append(data)
 
@@ -143,7 +146,9 @@ def test_the_policy_allows_our_style_and_script_alone(css: str) -> None:
     reading = page(SAMPLE["broken"](), css)
     policy = next(it for it in reading.values("content") if "default-src" in it)
     hashes = {
-        tag: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for tag, text in reading.raw.items()
+        tag: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for tag, text in reading.raw.items()
+        if tag in {"style", "script"}
     }
     assert (
         f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['script']}'; "
@@ -225,10 +230,11 @@ def test_the_undetermined_with_nothing_left_says_that_too() -> None:
 
 
 def test_findings_come_before_items_and_the_widest_first() -> None:
-    """The reader meets the findings first, by reach, the undetermined last; then what failed, then the rest."""
+    """The reader meets the findings first, by reach, the undetermined last; then what has no cause, then the counts."""
     words = page(SAMPLE["broken"]()).words
     titles = [SAMPLE[it]().title for it in ("loopback", "stopped", "undetermined")]
-    places = [words.index(it) for it in (*titles, "By cause", "Not as declared, or not decided", "Hosts app1")]
+    parts = ("Items that could not be decided", "What was checked", "3 paths", "This browser runs no script here")
+    places = [words.index(it) for it in (*titles, *parts)]
     assert sorted(places) == places
 
 
@@ -237,8 +243,8 @@ def test_what_failed_without_a_finding_is_counted() -> None:
     words = page(
         replace(SAMPLE["broken"](), findings=(), results=tuple(replace(it, finding=None) for it in SAMPLE["failing"]()))
     ).words
-    assert "Not as declared, and no finding explains it 0 6" in words
-    assert "Could not be decided 0 1" in words
+    assert "Not as declared, and no finding explains it 0 4 6" in words
+    assert "Could not be decided 0 1 1" in words
 
 
 def test_evidence_without_end_is_cut() -> None:
@@ -249,6 +255,28 @@ def test_evidence_without_end_is_cut() -> None:
     assert len(text) < 250_000
     assert "960 lines more in the JSON report." in text
     assert "(28,000 characters more)" in text
+
+
+def test_evidence_of_all_items_together_is_cut_too() -> None:
+    """Thousands of items with megabytes each: the worst keep theirs, and of the others it is said what is left out."""
+    failed, passed = SAMPLE["failing"]()[0], SAMPLE["quiet"]()[0]
+    results = [
+        replace(
+            failed if at % 10 == 9 else passed,
+            id=f"{at}",
+            evidence=(Line(host="web1", source="ss", line=f"{at} {'x' * 100_000}"),) * 40,
+        )
+        for at in range(4_000)
+    ]
+    text = report.page(replace(SAMPLE["broken"](), results=tuple(results)), causes=CAUSES)
+    assert len(text) < 5_000_000
+    rows = unpacked(text)
+    left_out = {
+        letter: {rows["sets"][rows["evidence"][at]][0] for at, it in enumerate(rows["outcome"]) if it == letter}
+        for letter in "fp"
+    }
+    assert 0 in left_out["f"]
+    assert {40} == left_out["p"]
 
 
 def test_an_unknown_cause_is_shown_by_its_id() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from whyrefused.records import Line, Private, Result, Run
 from whyrefused.report import page, shareable, to_json
+from whyrefused.report.packed import unpacked
 
 if TYPE_CHECKING:
     import ipaddress
@@ -83,7 +85,8 @@ def test_nothing_private_is_in_page_and_json() -> None:
     """Whatever shows the run shows none of them."""
     given_ = run("web1 db-07 shop.example.pl 198.51.100.7 deploy@203.0.113.77 /home/bob/x 2001:db8::9", host="db-07")
     shared = shareable(replace(given_, foreign=(("test_own.py::test_it", "failed", "db-07 said 203.0.113.77"),)))
-    for text in (page(shared, causes={}), to_json(shared)):
+    made = page(shared, causes={})
+    for text in (made, json.dumps(unpacked(made)), to_json(shared)):
         assert [] == re.findall(r"web1|db-07|shop\.example|198\.51|203\.0|deploy|bob|2001:db8|/srv/fleet", text)
         assert "host-2" in text
 

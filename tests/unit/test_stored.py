@@ -39,6 +39,17 @@ def told(reply: Reply) -> dict[str, Any]:
     return saved.entry(reply)
 
 
+@pytest.mark.parametrize("piece", range(1, 20))
+def test_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    """A number is whole, wherever in it a piece ends."""
+    document = {"a": 0.5, "b": 1e25, "hosts": {"": 0.0, "x": -1.5e-7}, "c": [1, 2.5], "d": 12}
+    (tmp_path / "file").write_text(json.dumps(document))
+    monkeypatch.setattr(stored, "PIECE", piece)
+    found = [(name or member, value) for member, name, place, value in Stored(str(tmp_path / "file")).members()
+             if place.length]  # fmt: skip
+    assert [("a", 0.5), ("b", 1e25), ("hosts", 0.0), ("x", -1.5e-7), ("c", [1, 2.5]), ("d", 12)] == found
+
+
 @settings(deadline=None, max_examples=150)
 @given(
     document=st.dictionaries(st.text(max_size=3), JSON, max_size=4), hosts=st.dictionaries(st.text(), JSON, max_size=4),

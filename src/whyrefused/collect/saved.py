@@ -194,7 +194,6 @@ def joined(first: Visited, second: Visited) -> Visited:
         replies=replies,
         warnings=warnings,
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
-        interrupted=first.interrupted,
     )
 
 

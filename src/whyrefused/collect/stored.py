@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20
 SPACE = " \t\n\r"
+GOES_ON = frozenset(("", *".eE+-0123456789"))
+"""What may stand behind the beginning of a number: nothing yet, or more of it."""
 
 
 class Place(NamedTuple):
@@ -128,8 +130,8 @@ class _Text:
                 if not self._read(more):
                     raise
             else:
-                # A number may go on in the next piece.
-                if end < len(self._text) or not self._read(more):
+                # A number may go on in the next piece: of 0.5 the text may end behind the dot.
+                if self._text[end : end + 1] not in GOES_ON or not self._read(more):
                     place = Place(self.place, _bytes(self._text[self._at : end]))
                     self._at = end
                     return place, value

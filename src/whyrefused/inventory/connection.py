@@ -9,12 +9,12 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from whyrefused.inventory.flaws import Flaw, inert, nearest, shown
+from whyrefused.inventory.flaws import Flaw, inert, nearest, shown, veiled
 from whyrefused.inventory.templates import BROKEN, VAULT_WORDS
 from whyrefused.records import Connection, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from whyrefused.inventory.templates import View
 
@@ -32,6 +32,12 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,252}")
 """Inventory names of hosts and groups. A leading dash would be an option to `ssh`."""
 ADDRESS = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.:-]{0,252}|:[0-9A-Fa-f:.]{1,45})(?:%[A-Za-z0-9_.-]{1,15})?")
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\+-]{0,126}\$?")
+OTHERS = ("winrm", "psrp", "netconf", "network_cli", "httpapi", "chroot", "jail", "lxc", "lxd", "zone", "buildah")
+"""Connections of Ansible that are none of ours."""
+UNDECIDED = ("maybe", "perhaps", "auto", "always", "never", "none")
+"""What else is written where a yes or no is wanted."""
+METHODS = ("sudo", "su", "doas", "dzdo", "enable", "ksu", "machinectl", "pbrun", "pfexec", "runas", "sesu")
+KEY_NAMES = ("id_rsa", "id_ecdsa", "id_ed25519")
 TRUE = frozenset({"y", "yes", "on", "1", "true", "t", "1.0"})
 FALSE = frozenset({"n", "no", "off", "0", "false", "f", "0.0"})
 """Ansible's booleans, as words."""
@@ -75,9 +81,9 @@ class Reading:
                 return name, self.environ[name]
         return "", None
 
-    def reject(self, name: str, message: str) -> None:
-        """Note what is wrong with this variable."""
-        self.flaws.append(Flaw(path=(name,), message=message))
+    def reject(self, name: str, message: str, value: object = None, known: Iterable[str] = ()) -> None:
+        """Note what is wrong with this variable; its value only where that is an attempt at a right one."""
+        self.flaws.append(Flaw(path=(name,), message=veiled(message, value, known)))
 
     def word(self, names: tuple[str, ...], *environment: str, pattern: re.Pattern[str], what: str) -> str | None:
         """What does this variable say, if it is a name of that form?"""
@@ -85,7 +91,7 @@ class Reading:
         if value is None:
             return None
         if isinstance(value, (dict, list, bool, float)) or not pattern.fullmatch(str(value)):
-            self.reject(name, f"{shown(value)} is not {what}")
+            self.reject(name, f"{shown(value)} is not {what}", value)
             return None
         return str(value)
 
@@ -96,7 +102,7 @@ class Reading:
             return default
         word = str(value).strip().lower()
         if word not in TRUE | FALSE:
-            self.reject(name, f"{shown(value)} is neither yes nor no")
+            self.reject(name, f"{shown(value)} is neither yes nor no", value, (*TRUE, *FALSE, *UNDECIDED))
         return word in TRUE
 
     def port(self) -> int | None:
@@ -107,7 +113,7 @@ class Reading:
         whole = isinstance(value, float) and math.isfinite(value) and value.is_integer()
         text = str(int(value)) if whole else str(value)
         if isinstance(value, (bool, dict, list)) or not re.fullmatch(r"[0-9]{1,5}", text):
-            self.reject(name, f"{shown(value)} is not a port")
+            self.reject(name, f"{shown(value)} is not a port", value, ("ssh",))
             return None
         if not 1 <= int(text) <= HIGHEST_PORT:
             self.reject(name, f"{shown(value)} is not a port: 1 to {HIGHEST_PORT}")
@@ -124,7 +130,9 @@ class Reading:
         for collection in COLLECTIONS:
             short = short.removeprefix(collection)
         if short not in KINDS:
-            self.reject(name, f"the connection {shown(value)} is not known{nearest(short, KINDS)}")
+            self.reject(
+                name, f"the connection {shown(value)} is not known{nearest(short, KINDS)}", short, (*KINDS, *OTHERS)
+            )
         return KINDS.get(short, "ssh")
 
     def key_file(self, readable: Callable[[str], bool]) -> str | None:
@@ -133,11 +141,16 @@ class Reading:
         if value is None:
             return None
         if not isinstance(value, str) or not value.isprintable():
-            self.reject(name, f"{shown(value)} is not a file name")
+            self.reject(name, f"{shown(value)} is not a file name", value)
             return None
         path = os.path.expanduser(value)  # noqa: PTH111 - kept as text, for ssh
         if not readable(path):
-            self.reject(name, f"the key file {shown(path, 200)} is not there or cannot be read")
+            self.reject(
+                name,
+                f"the key file {shown(path, 200)} is not there or cannot be read",
+                path,
+                () if "/" in path else KEY_NAMES,
+            )
         return path
 
     def arguments(self) -> tuple[str, ...]:
@@ -172,7 +185,7 @@ class Reading:
         user = self.word(("ansible_become_user",), "ANSIBLE_BECOME_USER", pattern=USER, what=what) or "root"
         name, method = self.value(("ansible_become_method",), "ANSIBLE_BECOME_METHOD")
         if become and str(method or "sudo").removeprefix("ansible.builtin.") != "sudo":
-            self.reject(name, f"becoming by {shown(method)} is not supported; `sudo` is")
+            self.reject(name, f"becoming by {shown(method)} is not supported; `sudo` is", method, METHODS)
         return become, user
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused.inventory.connection import NAME, VARIABLES, connection
 from whyrefused.inventory.expect import Expect
-from whyrefused.inventory.flaws import Flaw, shown
+from whyrefused.inventory.flaws import Flaw, misplaced, shown
 from whyrefused.inventory.levels import EXPECT
 from whyrefused.inventory.merge import merged, normalised
 from whyrefused.inventory.templates import BROKEN, Fleet, is_static
@@ -157,7 +157,7 @@ def _normalised(value: object) -> tuple[dict[str, Any], tuple[Flaw, ...]]:
         return normalised(value)
     if value is None or value is BROKEN:
         return {}, ()
-    return {}, (Flaw(path=(), message=f"a map of keys is wanted, not {shown(value)}"),)
+    return {}, (Flaw(path=(), message=f"a map of keys is wanted, not {misplaced(value)}"),)
 
 
 def origin(parts: Sequence[Declared], together: object, path: Path) -> tuple[Level, Path]:

@@ -12,10 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from whyrefused.inventory.flaws import SECRET_NAME, SHORTEST
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 EXPECT = "expect"
+SECRET = re.compile(SECRET_NAME, re.IGNORECASE)
 DEEPEST = 50
 WORD = re.compile(r"[A-Za-z_]\w*")
 VAULTED = "__ansible_vault"
@@ -47,6 +50,7 @@ class Tree:
     lineage: Mapping[str, tuple[str, ...]]  # host -> its groups, the most general (`all`) first
     members: Mapping[str, tuple[str, ...]]  # group -> its hosts, nested groups included, in inventory order
     names: frozenset[str]  # of every variable, also of those not kept
+    secrets: frozenset[str] = frozenset()  # values that no message may show, whichever variable they are of
 
     def levels(self, host: str) -> tuple[Level, ...]:
         """Which levels hold for this host, the most general first?"""
@@ -71,7 +75,7 @@ def texts(value: object) -> Iterator[str]:
             pending.extend(found)
 
 
-def parse(text: str, keep: Callable[[str], bool]) -> Tree:
+def parse(text: str, keep: Callable[[str], bool], vaulted: Collection[tuple[str, str]] = ()) -> Tree:
     """Which levels are in this output, with only the variables to `keep` and what their templates may name?"""
     try:
         data = json.loads(text)
@@ -80,10 +84,15 @@ def parse(text: str, keep: Callable[[str], bool]) -> Tree:
     if not isinstance(data, dict):
         raise NotAnExport("the output is not a JSON object")
     meta = _mapping(data.pop("_meta", None))
-    return tree({name: _mapping(group) for name, group in data.items()}, _mapping(meta.get("hostvars")), keep)
+    return tree({name: _mapping(group) for name, group in data.items()}, _mapping(meta.get("hostvars")), keep, vaulted)
 
 
-def tree(groups: dict[str, Variables], hostvars: Variables, keep: Callable[[str], bool]) -> Tree:
+def tree(
+    groups: dict[str, Variables],
+    hostvars: Variables,
+    keep: Callable[[str], bool],
+    vaulted: Collection[tuple[str, str]] = (),
+) -> Tree:
     """The same, of what such an output holds: each group's hosts, children and vars, and each host's variables."""
     groups = {"all": {}, **groups}
     parents, depths = _ancestry(groups)
@@ -109,7 +118,24 @@ def tree(groups: dict[str, Variables], hostvars: Variables, keep: Callable[[str]
         lineage=lineage,
         members={name: tuple(found) for name, found in members.items()},
         names=names,
+        secrets=frozenset(_secrets({"groups": plain, "hosts": own}, names, vaulted)),
     )
+
+
+def _secrets(
+    levels: Mapping[str, Mapping[str, Variables]], names: frozenset[str], vaulted: Collection[tuple[str, str]]
+) -> Iterator[str]:
+    """Which texts stand under a name that tells of a secret, or at a level (kind, name) that has an encrypted file?
+
+    An encrypted file of no level, ("inventory", ""), is one of every level.
+    """
+    telling = frozenset(filter(SECRET.search, names))
+    everywhere = ("inventory", "") in vaulted
+    for kind, found in levels.items():
+        for level, variables in found.items():
+            all_of_it = everywhere or (kind, level) in vaulted
+            for name in variables if all_of_it else variables.keys() & telling:
+                yield from (text for text in texts(variables[name]) if len(text) >= SHORTEST)
 
 
 def needed(levels: Sequence[Variables], keep: Callable[[str], bool]) -> frozenset[str]:

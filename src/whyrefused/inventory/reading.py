@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.inventory import command, levels, locate
+from whyrefused.inventory import command, guards, levels, locate
 from whyrefused.inventory.certain import settled
 from whyrefused.inventory.flaws import discreet, inert, nearest, shown
 from whyrefused.inventory.levels import EXPECT
@@ -62,12 +62,13 @@ def load(
     files, problems = examine(found)
     _stop(*problems, *_arguments(sources, vault))
     plain = _plain(sources, found, files, limit) if certain else None
-    answer = plain or _asked(sources, limit, vault, environ)
+    vaulted = {(file.kind, file.name) for file in files if file.text.startswith(guards.VAULT)}
+    answer = plain or _asked(sources, limit, vault, environ, vaulted)
     tree = answer.tree
     _stop(*_nobody(tree, sources))
     _stop(*_unmatched(tree, answer.chosen, limit))
     inventory, problems = judge(tree, sources, environ, files)
-    _stop(*problems)
+    _stop(*problems, secrets=tree.secrets)
     result = Inventory(
         sources=tuple(sources),
         hosts=inventory,
@@ -97,17 +98,17 @@ def judge(
     return hosts, tuple(sorted(problems, key=lambda problem: (problem.file, problem.line or 0, problem.key)))
 
 
-def _stop(*problems: Problem) -> None:
+def _stop(*problems: Problem, secrets: Collection[str] = ()) -> None:
     if problems:
-        raise BadInput(*map(_inert, problems))
+        raise BadInput(*(_inert(problem, secrets) for problem in problems))
 
 
-def _inert(problem: Problem) -> Problem:
+def _inert(problem: Problem, secrets: Collection[str] = ()) -> Problem:
     return Problem(
-        message=inert(discreet(problem.message))[:LONGEST_MESSAGE],
+        message=inert(discreet(problem.message, secrets))[:LONGEST_MESSAGE],
         file=inert(problem.file),
         line=problem.line,
-        key=inert(discreet(problem.key))[:LONGEST_MESSAGE],
+        key=inert(discreet(problem.key, secrets))[:LONGEST_MESSAGE],
     )
 
 
@@ -135,10 +136,16 @@ def _plain(given: Sequence[str], found: Found, files: Sequence[Source], limit: S
     return Answer(tree=tree, chosen=chosen, unmatched=unmatched)
 
 
-def _asked(given: Sequence[str], limit: Sequence[str], vault: Sequence[str], environ: Mapping[str, str]) -> Answer:
+def _asked(
+    given: Sequence[str],
+    limit: Sequence[str],
+    vault: Sequence[str],
+    environ: Mapping[str, str],
+    vaulted: Collection[tuple[str, str]],
+) -> Answer:
     """Who is there, as the command has it?"""
     whole, limited = _exports(given, limit, vault, environ)
-    tree = _tree(whole, given)
+    tree = _tree(whole, given, vaulted)
     if limited is None:
         return Answer(tree=tree, chosen=tree.hosts.keys())
     return Answer(tree=tree, chosen=_tree(limited, given).hosts.keys(), unmatched=limited.unmatched)
@@ -154,8 +161,8 @@ def _exports(
         return whole.result(), limited.result() if limited else None
 
 
-def _tree(export: Export, given: Sequence[str]) -> Tree:
-    return _parsed(lambda: levels.parse(export.text, _wanted()), given)
+def _tree(export: Export, given: Sequence[str], vaulted: Collection[tuple[str, str]] = ()) -> Tree:
+    return _parsed(lambda: levels.parse(export.text, _wanted(), vaulted), given)
 
 
 def _wanted() -> Callable[[str], bool]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 from pydantic import BaseModel, ValidationError
 
 from whyrefused.inventory.expect import Expect, destination
-from whyrefused.inventory.flaws import Flaw, kind, nearest, shown
+from whyrefused.inventory.flaws import Flaw, attempt, kind, misplaced, nearest, shown, veiled
 from whyrefused.inventory.levels import is_network
 from whyrefused.inventory.templates import BROKEN
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from whyrefused.inventory.flaws import Path
 
 LOCALHOST = "localhost"
+BOOLEANS = ["true", "false", "yes", "no", "on", "off", "maybe", "auto", "always", "never"]
 KEY = "[key]"
 """How pydantic marks that a map's key, not its value, is wrong."""
 
@@ -85,7 +86,11 @@ def _flaw(error: ErrorDetails, merged: Mapping[str, Any]) -> Flaw | None:
     path, tags, written = _place(error["loc"], merged)
     if _other_branch(error, tags, written):
         return None
-    return Flaw(path=path, message=_message(error, path, of_key=KEY in tags))
+    message = _message(error, path, of_key=KEY in tags)
+    if KEY in tags:
+        return Flaw(path=path, message=message)  # the key is in the path too
+    known = BOOLEANS if error["type"].startswith("bool") else _expected(error)
+    return Flaw(path=path, message=veiled(message, error["input"], known))
 
 
 def _place(location: tuple[str | int, ...], merged: Mapping[str, Any]) -> tuple[Path, tuple[str, ...], object]:
@@ -125,13 +130,17 @@ def _message(error: ErrorDetails, path: Path, *, of_key: bool) -> str:
     if sort == "missing":
         return f"the key {shown(name)} is missing"
     if sort == "literal_error":
-        known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-        return _not_one_of(value, known, of_key=of_key)
+        return _not_one_of(value, _expected(error), of_key=of_key)
     if sort == "value_error":
         return f"{context.get('error', error['msg'])}{_network(value)}"
     if sort == "string_pattern_mismatch":
         return f"{shown(value)} does not fit: {_description(path).partition('. ')[0].rstrip('.')}."
     return _wrong_kind(sort, value) or f"{shown(value)}: {error['msg']}"
+
+
+def _expected(error: ErrorDetails) -> list[str]:
+    """Which words are right here, if it is one of a few?"""
+    return re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
 
 
 def _network(value: object) -> str:
@@ -171,9 +180,9 @@ def _wrong_kind(sort: str, value: object) -> str:
         return _unquoted(value)
     if sort in {"dict_type", "model_type", "mapping_type"}:
         hint = "; write {} for the defaults" if value is None else ""
-        return f"a map of keys is wanted, not {shown(value)}{hint}"
+        return f"a map of keys is wanted, not {misplaced(value)}{hint}"
     if sort == "tuple_type":
-        return f"a list is wanted, not {shown(value)}"
+        return f"a list is wanted, not {misplaced(value)}"
     if sort.startswith("bool"):
         return f"true or false is wanted, not {shown(value)}"
     return "at least one is wanted" if sort == "too_short" else ""
@@ -246,4 +255,5 @@ def mentions_localhost(expect: Expect) -> bool:
 
 
 def _nobody(word: str, what: str, known: Iterable[str]) -> str:
-    return f"no {what} of the inventory is called {shown(word)}{nearest(word, known)}"
+    message = f"no {what} of the inventory is called {shown(word)}{nearest(word, known)}"
+    return message if attempt(word, known) else veiled(message, word)

@@ -1,5 +1,5 @@
 """How does text from outside reach a reader of a report? As everywhere: `whyrefused.escape`."""
 
-from whyrefused.escape import BYTE, INVISIBLE, SURROGATE, plain, slug, terminal, visible
+from whyrefused.escape import INVISIBLE, SURROGATE, plain, slug, terminal, visible
 
-__all__ = ["BYTE", "INVISIBLE", "SURROGATE", "plain", "slug", "terminal", "visible"]
+__all__ = ["INVISIBLE", "SURROGATE", "plain", "slug", "terminal", "visible"]

@@ -1,10 +1,14 @@
-"""What does a person read? One HTML file that stands alone: no request, no script needed, nothing from outside runs."""
+"""What does a person read? One HTML file that stands alone: no request, no script needed, nothing from outside runs.
+
+Findings and counts are written out; the items are `packed`, and the page's script shows the few that fit the window.
+"""
 
 from __future__ import annotations
 
 import base64
 import functools
 import hashlib
+import json
 from collections import Counter
 from datetime import datetime
 from importlib import resources
@@ -12,15 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused import __version__
 from whyrefused.report.escape import slug, visible
+from whyrefused.report.overview import checks, overview, reasons
+from whyrefused.report.packed import LETTERS, WORST_FIRST, cut, packed, sorted_results
+from whyrefused.report.reach import matrix
 from whyrefused.report.totals import counted, outcomes, totals
-from whyrefused.report.view import WORST_FIRST, cut, laid_out, ordered, overview, quiet
+from whyrefused.report.view import BRIEF, FULL, Budget, blocks, cards, ordered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from jinja2 import Template
 
-    from whyrefused.records import Run
+    from whyrefused.records import Result, Run
     from whyrefused.report.totals import Totals
-    from whyrefused.report.view import Causes
+    from whyrefused.report.view import Card, Causes
 
 MEANING = {
     "passed": "as declared",
@@ -29,14 +38,26 @@ MEANING = {
     "skipped": "does not apply",
 }
 """What each outcome says of an item."""
+EVERYWHERE = ("all", "ungrouped")
+"""Groups of Ansible's own that part nothing."""
+SCRIPTS = ("rows.js", "list.js", "page.js")
+WITHOUT_SCRIPT = 500
+"""How many hosts, and how many items, stand on the page for a browser that runs no script; the worst first."""
+WITHOUT_SCRIPT_EVIDENCE = 1_000_000
+"""How many characters of evidence those items show."""
+ALL_OPEN = 3
+"""So many findings stand open; of more, only the first does."""
 
 
 def page(run: Run, css: str = "", *, causes: Causes) -> str:
     """What is the report of this run? `css` is added to our style; `causes` gives id -> (title, paragraph)."""
-    style, script = _inert(_package("page.css") + css, "style"), _inert(_package("page.js"), "script")
+    style, script = _inert(_package("page.css") + css, "style"), _inert(_script(), "script")
     hosts = sorted({*run.hosts, *(it.host for it in run.results)})
-    cards, rows = laid_out(run, causes, hosts)
-    attention = [it for it in rows if it.result.outcome in {"failed", "error"}]
+    groups = {name: members for name, members in sorted(run.groups.items()) if name not in EVERYWHERE}
+    results = sorted_results(run.results)
+    found = cards(run, results, causes)
+    keys = _keys(found, causes)
+    said, unsaid = reasons(results)
     of = totals(run)
     return _template().render(
         run=run,
@@ -50,17 +71,22 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
         policy=_policy(style, script),
         style=_markup(style),
         script=_markup(script),
-        cards=cards,
-        overview=overview(cards),
-        unexplained=Counter(it.result.outcome for it in attention if not it.finding),
-        attention=attention,
-        quiet=quiet(run, rows, hosts),
+        cards=found,
+        full=FULL,
+        brief=BRIEF,
+        opened=len(found) if len(found) <= ALL_OPEN else 1,
+        reasons=said,
+        unsaid=unsaid,
+        overview=overview(found, results, groups),
+        checks=checks(results),
+        matrix=matrix(results),
+        plain=_plain(results, hosts, groups),
+        rows=_markup(packed(results, hosts, groups, [it.finding for it in found], list(keys))),
         filters={
-            "hosts": list(enumerate(hosts)),
-            "causes": sorted({(it.cause, it.title) for it in rows if it.title}),
+            "groups": list(groups),
+            "causes": keys,
             "outcomes": [it for it in MEANING if getattr(of, it)],
         },
-        checked=sorted(Counter(it.check for it in run.results if it.outcome in {"passed", "failed"}).items()),
         foreign=sorted(run.foreign),
         manual=[(slug("cause", id_), title, _paragraphs(text)) for id_, (title, text) in _listed(causes)],
         counted=counted,
@@ -68,6 +94,34 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
         slug=slug,
         version=__version__,
     )
+
+
+def _keys(found: Sequence[Card], causes: Causes) -> dict[str, str]:
+    """Which causes can be filtered by: id -> title? All that are documented, and what else was found."""
+    others = {it.finding.cause: it.title for it in found if it.finding.cause not in causes}
+    return {it: causes[it][0] for it in ordered(causes)} | dict(sorted(others.items()))
+
+
+def _plain(results: Sequence[Result], hosts: Sequence[str], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What stands on the page for a browser that runs no script? The hosts and items that need attention most."""
+    counts: dict[str, Counter[str]] = {host: Counter() for host in hosts}
+    for it in results:
+        counts[it.host][it.outcome] += 1
+    worst = sorted(hosts, key=lambda it: (-counts[it]["failed"], -counts[it]["error"], bool(counts[it]), it))
+    shown = worst[:WITHOUT_SCRIPT]
+    of: dict[str, list[str]] = {host: [] for host in shown}
+    for group, members in groups.items():
+        for host in members:
+            if host in of:
+                of[host].append(group)
+    budget = Budget(WITHOUT_SCRIPT_EVIDENCE)
+    items = sorted(results, key=lambda it: WORST_FIRST[it.outcome])[:WITHOUT_SCRIPT]
+    return {
+        "hosts": [(host, of[host], counts[host]) for host in shown],
+        "more_hosts": len(hosts) - len(shown),
+        "items": [(it, *blocks(it.evidence, budget)) for it in items],
+        "more_items": len(results) - len(items),
+    }
 
 
 def headline(run: Run, of: Totals) -> str:
@@ -134,6 +188,13 @@ def _policy(style: str, script: str) -> str:
         f"default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _script() -> str:
+    """Our one script: its parts in the order in which they need each other."""
+    parts = "\n".join(map(_package, SCRIPTS))
+    letters = json.dumps({short: long for long, short in LETTERS.items()})
+    return f'"use strict";\n(() => {{\nconst LETTERS = {letters};\n{parts}\n}})();'
 
 
 def _package(name: str) -> str:

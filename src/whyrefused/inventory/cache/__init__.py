@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from whyrefused.inventory.cache import disk, rows
 from whyrefused.inventory.cache.disk import folder
 from whyrefused.inventory.cache.key import key_of, name_of
+from whyrefused.inventory.flaws import SECRET_NAME
 from whyrefused.redact import redact
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Slot", "folder", "slot"]
 
-SECRETIVE = re.compile(
-    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|credential|vault|(?:api|access|account|private|signing)_?key(?!_file))"
-    r"[\w-]{0,40}[\"']?\s{0,9}[:=]",
-    re.IGNORECASE,
-)
+SECRETIVE = re.compile(SECRET_NAME + r"[\w-]{0,40}[\"']?\s{0,9}[:=]", re.IGNORECASE)
 """A key, at any depth and in any kind of file, that by its name may hold a secret."""
 OF_ANOTHER = re.compile(r"~\w")
 """The home of a user by name: where that is may change without a file of the inventory."""

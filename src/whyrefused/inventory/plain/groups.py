@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from whyrefused.inventory.guards import MOST_HOSTS
 from whyrefused.inventory.plain.unsure import Unsure
 from whyrefused.inventory.plain.values import printed
 
@@ -74,6 +75,8 @@ class Members:
     def host(self, name: str, group: str, port: int | None) -> dict[str, Any]:
         """Put this host into a group. A port is that of the first word to name the host."""
         if name not in self.hosts:
+            if len(self.hosts) >= MOST_HOSTS:
+                raise Unsure
             self.hosts[name] = {"ansible_port": port} if port else {}
         self.groups[group].hosts[name] = None
         return self.hosts[name]

@@ -6,6 +6,7 @@ import re
 from itertools import product
 from string import ascii_letters
 
+from whyrefused.inventory.guards import MOST_HOSTS
 from whyrefused.inventory.plain.unsure import Unsure
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -15,7 +16,6 @@ WITH_PORT = re.compile(
 )
 SPAN = re.compile(r"\[([0-9]{1,9}|[A-Za-z]):([0-9]{1,9}|[A-Za-z])(?::([1-9][0-9]{0,8}))?\]")
 WITH_SPANS = re.compile(rf"[A-Za-z0-9_](?:[A-Za-z0-9_.-]|{SPAN.pattern})*")
-MOST_HOSTS = 100_000
 
 
 def named(word: str) -> str:
@@ -40,8 +40,7 @@ def hosts(word: str) -> tuple[tuple[str, ...], int | None]:
 
 def _spread(word: str) -> tuple[str, ...]:
     parts: list[tuple[str, ...]] = []
-    end = total = 1
-    end = 0
+    end, total = 0, 1
     for found in SPAN.finditer(word):
         span = _span(*found.groups())
         total *= len(span)

@@ -319,6 +319,24 @@ def large(items: int) -> Run:
     return replace(broken(), results=tuple(results), findings=(found,), hosts=hosts, groups={}, foreign=(), notes=())
 
 
+def many(findings: int) -> Run:
+    """Which run has so many findings, each of a stopped service on a host of its own?"""
+    found, results, hosts = [], [], []
+    for number in range(findings):
+        host = f"db{number:04d}"
+        id_ = f"checks/test_services.py::test_service[{host}-postgresql]"
+        one = stopped()
+        found.append(
+            replace(one, id=f"{one.cause}:{host}", host=host, title=one.title.replace("db1", host), explains=(id_,))
+        )
+        hosts.append(host)
+        results.append(replace(failing()[3], id=id_, host=host, finding=found[-1].id))
+    groups = {f"zone{zone}": tuple(hosts[zone::10]) for zone in range(10)}
+    return replace(
+        broken(), results=tuple(results), findings=tuple(found), hosts=tuple(hosts), groups=groups, foreign=(), notes=()
+    )
+
+
 OURS = {"outcome", "symptom", "answer", "cause", "complete", "port"}
 """The fields whose values the records' types close: no outside text can stand in them."""
 

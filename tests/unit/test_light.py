@@ -1,0 +1,68 @@
+"""What does a run load that ends before it visits anybody? Neither paramiko nor a report, which cost more than it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKS = Path(__file__).resolve().parents[2] / "checks"
+HEAVY = {"paramiko", "cryptography", "whyrefused.report", "whyrefused.report.page", "whyrefused.report.findings"}
+FLEET = "all: {hosts: {far: {ansible_host: 127.0.0.1, ansible_port: 1}}, vars: {expect: {services: {ssh: running}}}}"
+CODE = """
+import gc, json, sys, pytest
+before = gc.get_threshold()
+status = pytest.main(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    json.dump([int(status), sorted(sys.modules), before == gc.get_threshold()], file)
+"""
+
+
+def loaded(folder: Path, *arguments: str, inventory: str = FLEET) -> tuple[int, set[str], bool]:
+    """With which status does this command line end, with which modules loaded, and is garbage looked for as before?"""
+    (folder / "hosts.yml").write_text(inventory)
+    argv = (*arguments, "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(folder), str(CHECKS))
+    command = [sys.executable, "-c", CODE, str(folder / "told.json"), *argv]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert (folder / "told.json").exists(), done.stdout + done.stderr
+    status, modules, same = json.loads((folder / "told.json").read_text())
+    return status, set(modules), same
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "inventory"),
+    [
+        (0, ("--help",), FLEET),
+        (0, ("--collect-only", "-q", "--inventory=hosts.yml"), FLEET),
+        (4, ("--inventory=hosts.yml", "--forks=0"), FLEET),
+        (4, ("--inventory=hosts.yml", "--limit=nobody"), FLEET),
+        (4, ("--inventory=missing.yml",), FLEET),
+        (4, ("--inventory=hosts.yml",), FLEET.replace("services", "servicse")),
+    ],
+)
+def test_nothing_heavy(tmp_path: Path, status: int, arguments: tuple[str, ...], inventory: str) -> None:
+    """Help, a list of items and a mistake are told without it."""
+    found, modules, _ = loaded(tmp_path, *arguments, inventory=inventory)
+    assert (status, set()) == (found, HEAVY & modules)
+
+
+def test_a_visit_loads_it(tmp_path: Path) -> None:
+    """What visits a host loads all of it, paramiko without what it needs for a line that we never have it read."""
+    status, modules, same = loaded(tmp_path, "--inventory=hosts.yml", "--findings=f.json", "--html=r.html")
+    assert (1, HEAVY) == (status, HEAVY & modules)
+    assert not {name for name in modules if name.partition(".")[0] == "invoke"}
+    assert same
+
+
+def test_who_reads_a_match_exec_still_can() -> None:
+    """The first that needs invoke after us gets it."""
+    code = (
+        "import io; from whyrefused import ssh; ssh.warm_up(); import paramiko\n"
+        "config = paramiko.SSHConfig.from_text('Match exec \"true\"\\n User found\\n')\n"
+        "print(config.lookup('h')['user'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "found\n"
