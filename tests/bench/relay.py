@@ -23,6 +23,7 @@ class Talk:
     What it says sooner than any answer could have come belongs to the trip before.
     """
 
+    task: asyncio.Task[None] | None  # held here: the loop itself does not
     trips: int = 0
     heard: bool = True  # that the connection stands
     since: float = 0.0  # when the last trip began
@@ -62,7 +63,7 @@ async def serve(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, seconds: float, to: str, talks: list[Talk]
 ) -> None:
     """One connection, from its beginning, which takes a round trip, to its end."""
-    talk = Talk()
+    talk = Talk(task=asyncio.current_task())
     talks.append(talk)
     await asyncio.sleep(seconds)
     try:
