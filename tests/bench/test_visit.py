@@ -89,7 +89,8 @@ def test_a_silent_resolver_costs_its_own_frame(host: tuple[Lab, Host]) -> None:
         took = time.monotonic() - begun
     finally:
         one.run(
-            "ip neigh del 198.18.255.9 dev eth0; ip route del 198.18.255.9/32; mv /etc/resolv.conf.kept /etc/resolv.conf"
+            "ip neigh del 198.18.255.9 dev eth0; ip route del 198.18.255.9/32;"
+            " mv /etc/resolv.conf.kept /etc/resolv.conf"
         )
     assert {name for name, frame in frames.items() if not isinstance(frame, Frame) or frame.status} == set()
     names = registry()["names"].parse(frames["names"])

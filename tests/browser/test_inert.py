@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from scenarios import replay
 
 from whyrefused import report
 from whyrefused.causes import registry
+from whyrefused.report.overview import ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +80,9 @@ def test_hosts_that_mean_harm(show: Any, scripts: bool) -> None:  # noqa: ANN401
         inventory, kept, _ = replay.read(story)
         runs += [poison.judged(inventory, poison.replies(kept, PAYLOADS[:-1], every, at)) for every in (7, 60)]
     run = poison.one_of(runs)
+    # Reasons that differ in host and address alone are told once; a harmless word for each of them would part them.
+    alike = [replace(it, observed=ADDRESS.sub("", it.observed.replace(it.host, ""))) for it in run.results]
+    run = replace(run, results=tuple(alike))
     assert run.findings
     shown = {}
     for name, of in (("hostile", run), ("clean", poison.clean(run, frozenset(causes)))):

@@ -348,6 +348,16 @@ def test_one_of_those_asked(name: str) -> None:
         assert ask(host(**{probe: FOUND[probe]})) is not None
 
 
+@pytest.mark.parametrize("name", ASKED)
+def test_one_of_those_asked_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What could not be looked at for one name is a miss of that name, with its reason."""
+    ask, probe, _ = ASKED[name]
+    keys = ("x", "x.service", "x 80", "p1", "/x#y")
+    monkeypatch.setattr(registry()[probe], "parse", lambda _frame: dict.fromkeys(keys, Missing("not permitted")))
+    with pytest.raises(CouldNotLook, match=r"^web1: not permitted$"):
+        ask(host(**{probe: ""}))
+
+
 def test_names_of_units() -> None:
     """A unit is found by every name, with and without its suffix, and with the instances of just its template."""
     known = host(**ANSWERS)

@@ -77,6 +77,15 @@ def test_hosts_that_nobody_reaches_are_one_line() -> None:
     ] == [(it.said, it.others, it.items, len(it.hosts), it.more) for it in found]
 
 
+def test_another_port_is_another_line() -> None:
+    """Only hosts and addresses are passed over."""
+    error = SAMPLE["failing"]()[-1]
+    found, _ = reasons(
+        [replace(error, id=f"{it}", observed=f"dialling 10.0.0.1:{it}: no answer in time") for it in (80, 8443)]
+    )
+    assert [0, 0] == [it.others for it in found]
+
+
 def test_reasons_without_end_are_cut() -> None:
     """When each item has a reason of its own, the page does not list them all, and says so."""
     error = SAMPLE["failing"]()[-1]

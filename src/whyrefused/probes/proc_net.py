@@ -44,8 +44,8 @@ OWN = re.compile(r"own (\d{1,5}) (\d{1,5})")
 
 # For its tables the kernel walks through all that it has; of its sockets it keeps count besides. Where it has as many
 # TCP sockets that are no connection as ss shows listeners, ss shows them all; one that is just opened or closed breaks
-# the sum, and the table is read. So with UDP, where every socket counts. The address that we came to must be one of this
-# network namespace's. Connections are counted before and after the sockets.
+# the sum, and the table is read. So with UDP, where every socket counts. The address that we came to must be one of
+# this network namespace's. Connections are counted before and after the sockets.
 # The connection that we came by is in the table of this network namespace; where it is not, this is not the table.
 SUM = r"""
 established() {

@@ -20,7 +20,7 @@ GROUPS = 8
 REASONS, HOSTS = 100, 24
 """How many reasons the page lists of items that no finding explains, and how many hosts of each."""
 ADDRESS = re.compile(
-    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\d)|(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?!\w)"
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\d)|(?<![\w:.])[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?!\w)"
 )
 """Hosts that nobody reaches differ in this and in their names."""
 UNEXPLAINED = {"failed": "Not as declared, and no finding explains it", "error": "Could not be decided"}
