@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whyrefused import again, judge, whose
-from whyrefused.collect import saved
+from whyrefused.collect import memory, saved
 from whyrefused.collect.fleet import collect
 from whyrefused.collect.journal import Journal
 from whyrefused.collect.replies import Replies
@@ -132,6 +132,7 @@ class Audit:
         results = (found.results[one.id] for one in selected)
         told = (replace(one, finding=first[one.id]) if one.id in first else one for one in results)
         self.verdicts = self._of(visited, told, found.findings)
+        memory.give_back()  # what was read to be judged, too
 
     def _look(
         self,

@@ -28,7 +28,7 @@ LAPS = 5
 FINDINGS = 5_000
 READY = "document.documentElement.classList.contains('ready')"
 SETTLED = "new Promise((done) => setTimeout(() => requestAnimationFrame(() => setTimeout(done, 0)), 200))"
-SOUGHT = ("web00042 8443", "no such words", "nginx inode:", "a")
+SOUGHT = ("web00042 8443", "no such words", "nginx MainPID", "a")
 """One host, nothing, two words that stand in evidence alone, nearly everything."""
 MOST: dict[int, tuple[float, float]] = {10_000: (2, 1.0), 100_000: (10, 3.0)}
 """At most so many MB, and seconds of CPU until the page can be used."""

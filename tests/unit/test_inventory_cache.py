@@ -468,6 +468,14 @@ def test_options(tmp_path: Path, words: tuple[str, ...], kept: int) -> None:
     assert len(list((tmp_path / "cache").rglob("*.json"))) == kept
 
 
+def test_a_folder_here_that_is_gone(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a working directory nobody knows which ansible.cfg counts: the command is asked."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert outcome(place) == "asked"
+
+
 def test_nothing_wrong_is_kept(place: Place) -> None:
     """A wrong inventory is told of in each run."""
     place.cache = place.cache.with_name("new")

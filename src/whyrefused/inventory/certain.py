@@ -57,9 +57,16 @@ def settled(given: Sequence[str], found: Found, environ: Mapping[str, str]) -> b
         and not any("$" in source or ".." in source or _both(source) for source in given)
         and not environ.get(OVERRIDE)
         and _variables(environ)
-        and _file(environ)
-        and not any(_plugins())
+        and _untouched(environ)
     )
+
+
+def _untouched(environ: Mapping[str, str]) -> bool:
+    """Does neither a file of settings nor a plug-in count? What cannot be looked at may."""
+    try:
+        return _file(environ) and not any(_plugins())
+    except (OSError, RuntimeError):  # no working directory, no home, or no right to look
+        return False
 
 
 def _both(source: str) -> bool:
