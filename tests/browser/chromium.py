@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-OPTIONS = ("--disable-gpu", "--disable-quic", "--disable-component-update", "--disable-dev-shm-usage")
+OPTIONS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-smooth-scrolling",
+)
 PATIENCE = 60.0
 TICK = os.sysconf("SC_CLK_TCK")
 

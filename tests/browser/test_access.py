@@ -74,6 +74,9 @@ def test_all_of_it_is_reached_by_keyboard(opened: Any, sample: dict[str, Any]) -
     keyboard.press("End")
     page.until("document.querySelector('#list tbody tr:nth-last-child(2)').getAttribute('aria-rowindex') === '716'")
     assert page.evaluate("document.activeElement.id") == "list"
+    page.until(
+        "(({scrollTop: at, clientHeight: high, scrollHeight: all}) => at + high > all - 2)(document.activeElement)"
+    )
     keyboard.press("Home")
     page.until("document.querySelector('#list .host b').textContent === 'host00000'")
     keyboard.press("Tab")
