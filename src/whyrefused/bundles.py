@@ -1,4 +1,4 @@
-"""How are a hundred thousand declared items run without pytest's price for each? One item of pytest a host and check.
+"""How are thousands of declared items run without pytest's price for each? One item of pytest a host and check.
 
 Such a bundle stands for what is declared of one host and one check. While pytest selects (by node id, -k, -m, --lf,
 --deselect) every declared item is still an item of its own, under the id that it always has; those that are left are
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from whyrefused.plan.items import Item
 
-MANY = 10_000
+MANY = 1_000
 """Above so many declared items a run is bundled by itself (docs/performance.md, "Growth")."""
 PLAIN = ({"declared"}, {"declared", "seen"})
 MODES = ("auto", "each", "host")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Finding, Outcome, Run
 
 Keywords = dict[str, Literal[1]]
+LONG = 5_000_000  # failures times items: that section goes through all items for each failure
 QUIET_FROM = 500  # failures; pytest's own section of them takes quadratic time
 LATEST = Path("reports") / "latest"
 
@@ -476,7 +477,7 @@ def _be_brief(state: State, run: Run) -> None:
     option = state.config.option
     wrong = sum(one.outcome in {"failed", "error"} for one in run.results)
     # For each failure pytest looks at all items that it ran; those of bundles are none.
-    long = not state.bundled and wrong * len(run.results) > QUIET_FROM * bundles.MANY
+    long = not state.bundled and wrong * len(run.results) > LONG
     if (wrong > QUIET_FROM or long) and option.tbstyle == "auto":
         option.tbstyle = "line"
 

@@ -207,4 +207,4 @@ def test_collected(size: int, mode: str, lines: int, tmp_path: Path) -> None:
     )  # fmt: skip
     ids = [line for line in done.stdout.splitlines() if "::" in line]
     assert (0, lines, len(set(ids))) == (done.returncode, len(ids), lines)
-    assert ("run as one for each host and check" in done.stdout) == (mode == "host" or lines > 10_000)
+    assert ("run as one for each host and check" in done.stdout) == (mode == "host" or lines > 1_000)

@@ -35,7 +35,7 @@ def config(items: str | None = None, ini: str = "auto", **more: object) -> Any: 
     ],
 )
 def test_wanted(given: Any, items: int, bundled: bool) -> None:  # noqa: ANN401, FBT001 - as above
-    """By itself above ten thousand declared items, else as asked; never where pytest must run each."""
+    """By itself above a thousand declared items, else as asked; never where pytest must run each."""
     assert bundled == bundles.wanted(given, items)
 
 
