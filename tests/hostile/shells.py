@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -225,6 +226,14 @@ def _asks_back(interface: Interface, channel: paramiko.Channel) -> None:
     channel.close()
 
 
+def _renamed(said: bytes) -> bytes:
+    """Put another name of the host into its first frame, whole: its name is the first line there."""
+    head = re.search(rb"BEGIN \w+ identity (\d+)\n(.*)\n", said)
+    assert head
+    length = int(head[1]) - len(head[2]) + len(b"silent")
+    return said[: head.start(1)] + b"%d\nsilent\n" % length + said[head.end() :]
+
+
 def _cut(part: float) -> Callable[[bytes], bytes]:
     return lambda said: said[: int(len(said) * part)]
 
@@ -268,7 +277,7 @@ ACTS: dict[str, Act] = {
     "empty-data-flood": _empty_data,
     "unknown-stream-flood": _other_stream,
     "unknown-channel": _unknown_channel,
-    "named-otherwise": _told(fakes={"uname": "echo silent"}),
+    "named-otherwise": _told(_renamed),
     "another-socket-1": _told(SSH_CONNECTION="127.0.0.1 1 127.0.0.9 22"),
     "another-socket-2": _told(SSH_CONNECTION="127.0.0.1 2 127.0.0.9 22"),
 }

@@ -105,7 +105,7 @@ def harm(_: servers.Interface, channel: paramiko.Channel) -> None:
     while part := channel.recv(65536):
         script += part
     token = re.findall(rb"; T=(\w+)", script)[0].decode()
-    asked = [name.decode() for name in re.findall(rb"^ask (\w+) ", script, re.MULTILINE)]
+    asked = [name.decode() for name in re.findall(rb"owed (\w+) [|]", script)]
     words = "".join(HARM).encode("utf-8", "surrogateescape")
     parts = [words + b"\n"]
     for name in asked:

@@ -78,7 +78,7 @@ def tell(interface: servers.Interface, channel: paramiko.Channel) -> None:
     script = b""
     while not re.search(rb"\nDONE %s|DONE %s %s", script) and (data := channel.recv(65536)):
         script += data
-    token = re.search(rb"; T=([0-9a-f]{16})\n", script)
+    token = re.search(rb"; T=([0-9a-f]{16});", script)
     assert token
     answer = sent(FRAMES, token[1].decode(), torn=plan.torn, status=plan.torn_status)
     for at in range(0, len(answer), PIECE):

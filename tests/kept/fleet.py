@@ -82,12 +82,18 @@ class Fleet:
         with (cwd / "said").open("w") as said:
             return subprocess.Popen(
                 self.command(*options), cwd=cwd, env=kept, stdin=subprocess.DEVNULL, stdout=said,
-                stderr=subprocess.STDOUT, text=True, **how,
+                stderr=subprocess.STDOUT, text=True, **{"preexec_fn": heeds_signals, **how},
             )  # fmt: skip
 
     def audit(self, cwd: Path, *options: str, **how: Any) -> int:  # noqa: ANN401 - Popen's own
         """Audit it to the end: which exit status has it?"""
         return self.start(cwd, *options, **how).wait(PATIENCE)
+
+
+def heeds_signals() -> None:
+    """Take back what whoever began the tests in the background had ignored for them: nohup(1), and a shell's `&`."""
+    for one in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(one, signal.SIG_DFL)
 
 
 @contextmanager

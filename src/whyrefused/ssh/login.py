@@ -6,6 +6,7 @@ is ever forwarded, and no prompt is answered.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -37,7 +38,7 @@ def login(wire: Wire, target: Target, until: float) -> tuple[paramiko.Transport,
     """Log in once. Returns the connection and what the reader must be warned of. Raises NotReached."""
     tables, problems = _tables(target.known_hosts)
     guessed = known_hosts.guessed(tables, _name(target))
-    transport = _transport(wire, target, tables, until)
+    transport = _transport(wire, target, tables)
     try:
         wire.until(until, "login-hangs", "connected, but no SSH banner or no key exchange came in time.")
         remote = _exchange(wire, transport)
@@ -50,16 +51,15 @@ def login(wire: Wire, target: Target, until: float) -> tuple[paramiko.Transport,
     return transport, warnings
 
 
-def _transport(wire: Wire, target: Target, tables: tuple[known_hosts.Table, ...], until: float) -> paramiko.Transport:
+def _transport(wire: Wire, target: Target, tables: tuple[known_hosts.Table, ...]) -> paramiko.Transport:
     transport = paramiko.Transport(wire, packetizer_class=Packets)  # type: ignore[arg-type]
     wire.on_close(transport.close)
     options = transport.get_security_options()
     options.ciphers = _first(CIPHERS, options.ciphers)
     known = known_hosts.key_types(tables, _name(target))
     options.key_types = _first([s for kind in known for s in _SIGNATURES.get(kind, (kind,))], options.key_types)
-    # The watchdog is what ends it; paramiko's own limits only must not be shorter.
-    seconds = max(until - time.monotonic(), 0.0) + 1
-    transport.banner_timeout = transport.auth_timeout = transport.clear_to_send_timeout = seconds
+    # The watchdog is what ends it; paramiko's own limits ask the wall clock, which may jump.
+    transport.banner_timeout = transport.auth_timeout = transport.clear_to_send_timeout = math.inf
     return transport
 
 

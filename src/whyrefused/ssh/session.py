@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import suppress
@@ -116,7 +117,7 @@ class Session:
         until = min(until, time.monotonic() + seconds)
         self._wire.until(until, "no-session", f"logged in, but no session was opened within {seconds:g} s.")
         try:
-            channel = self._transport.open_session(timeout=seconds + 1)
+            channel = self._transport.open_session(timeout=math.inf)  # by the wall clock; the wire has ours
         except paramiko.ChannelException as error:
             raise self._problem(
                 "no-session", f"logged in, but no session is given ({shown(str(error))}); see MaxSessions there."
