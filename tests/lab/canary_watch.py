@@ -48,6 +48,7 @@ def sent(*arguments: Any, **options: Any) -> str:  # noqa: ANN401 - whatever it 
 script.script = sent
 if os.environ.pop("CANARY_BLIND", ""):
     visit.redact = trouble.redact = lambda text, *_: text
+    visit.redacted = lambda texts, *_: list(texts)
     trouble.ASK = trouble.ASK.replace("| strike |", "|")
 if CRASH:
     module, _, name = CRASH.partition(":")
