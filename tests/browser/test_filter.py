@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 from browser.reading import COUNT, LISTED, fill, settled
 
-from whyrefused.report.escape import slug
+from whyrefused.escape import slug
 
 TITLES = "[...document.querySelectorAll('article.finding:not([hidden]) h3')].map((it) => it.textContent)"
 OPEN_ITEM = "document.activeElement.closest('tr')?.querySelector('td:nth-child(3)').textContent"

@@ -70,7 +70,7 @@ CORE = (
     ),
     _module("whyrefused.judge", "judge", "missing", "core"),
     _module("whyrefused.redact", "redact", without=("redact::test_linear_time",)),
-    _module("whyrefused.escape", "report_escape", "core"),
+    _module("whyrefused.escape", "escape", "core"),
     _module("whyrefused.report.totals", "report_totals", "core"),
     _module("whyrefused.status", "status"),
 )

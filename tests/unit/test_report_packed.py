@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyrefused import report
+from whyrefused.escape import slug, visible
 from whyrefused.records import Line, Outcome, Result, Run
-from whyrefused.report.escape import slug, visible
 from whyrefused.report.packed import BLOCK, LETTERS, LINES, cut, sorted_results, unpacked
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whyrefused.escape import slug
 from whyrefused.records import Result
-from whyrefused.report.escape import slug
 from whyrefused.report.reach import COLUMNS, ROWS, matrix
 
 

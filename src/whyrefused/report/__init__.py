@@ -4,8 +4,8 @@ Everything is a pure function of the run but `write`. Sorted on the way out, so 
 never shows: the same run gives the same bytes.
 """
 
+from whyrefused.escape import terminal
 from whyrefused.files import write
-from whyrefused.report.escape import terminal
 from whyrefused.report.findings import cause_ids, findings, in_parts, schema, to_json
 from whyrefused.report.page import page, warm_up
 from whyrefused.report.pseudonyms import shareable

@@ -8,9 +8,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import __version__
+from whyrefused.escape import plain
 from whyrefused.records import Ruling
 from whyrefused.report import pieces
-from whyrefused.report.escape import plain
 from whyrefused.report.totals import totals
 
 if TYPE_CHECKING:

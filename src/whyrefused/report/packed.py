@@ -13,7 +13,7 @@ import zlib
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.report.escape import slug, visible
+from whyrefused.escape import slug, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

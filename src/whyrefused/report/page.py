@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import __version__
-from whyrefused.report.escape import slug, visible
+from whyrefused.escape import slug, visible
 from whyrefused.report.overview import checks, overview, reasons
 from whyrefused.report.packed import LETTERS, WORST_FIRST, cut, packed, sorted_results
 from whyrefused.report.reach import matrix

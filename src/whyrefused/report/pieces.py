@@ -6,7 +6,7 @@ import json
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.report.escape import plain
+from whyrefused.escape import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.report.escape import slug
+from whyrefused.escape import slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

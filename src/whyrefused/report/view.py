@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from whyrefused.report.escape import slug
+from whyrefused.escape import slug
 from whyrefused.report.findings import NOT_ASKED, cause_ids
 from whyrefused.report.packed import LENGTH, LINES, cut
 from whyrefused.report.totals import counted
