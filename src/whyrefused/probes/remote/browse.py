@@ -33,7 +33,7 @@ except (ImportError, OSError):  # a python3 without it; then there are no namesp
 DIAL = sys.argv[1]
 LOGIN = os.getuid() or int(sys.argv[2])  # become root is for looking; the browser is the login's
 PAGE = 12.0  # seconds for one page
-SETTLE = 0.7  # seconds until a browser that just began heeds its resolver over HTTPS and its extensions
+SETTLE = 0.7  # seconds until a browser that just began heeds its HSTS store, its resolver over HTTPS, its extensions
 START = 12.0  # seconds until the browser answers
 ALL = 40.0  # seconds for everything; below SECONDS of probes/browses.py
 TOGETHER = 2
@@ -711,6 +711,7 @@ class Page:
                 entry = known.get(b64encode(sha256(wire).digest()).decode())
                 if entry and entry.get("mode") == "force-https" and (not at or entry.get("sts_include_subdomains")):
                     self.row("hsts", ".".join(labels[at:]), path, struck(json.dumps(entry, sort_keys=True)))
+                    self.slow = True
 
     def preferences(self, profile, shown):
         """The proxy and the extensions that the profile has."""
