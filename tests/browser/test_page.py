@@ -98,6 +98,7 @@ def test_a_folded_finding_gets_its_buttons_when_it_is_unfolded(opened: Any, samp
     assert "sudo systemctl restart" in last.inner_text()
     assert 0 == last.locator("button.copy").count()
     last.locator("summary").first.click()
+    last.locator("button.copy").nth(2).wait_for()  # the browser tells of the unfolding a moment later
     assert last.locator("button.copy").count() == 3
 
 
