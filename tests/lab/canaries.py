@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import pwd
 import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .host import Host
 
 WEB, APP = "web1", "app1"
+HOME = pwd.getpwuid(0).pw_dir  # root's, on Debian the same everywhere
 
 IN_PLACES = (
     "etc-environment", "etc-environment-at", "unit-environment", "unit-password", "environment-file", "manager",
@@ -103,7 +105,7 @@ def plant(host: Host) -> None:
     write("/etc/profile.d/proxy.sh", f"export all_proxy='{_proxy('login-shell')}'\n")
     write("/etc/apt/apt.conf.d/90proxy", f'Acquire::http::Proxy "{_proxy("apt")}";\n')
     docker = {"proxies": {"default": {"httpProxy": _proxy("docker-client")}}}
-    write("/root/.docker/config.json", json.dumps(docker))
+    write(f"{HOME}/.docker/config.json", json.dumps(docker))
     write("/etc/docker/daemon.json", json.dumps({"proxies": {"http-proxy": _proxy("docker-daemon")}}))
     write("/etc/systemd/system.conf.d/proxy.conf", f'[Manager]\nDefaultEnvironment="ftp_proxy={_proxy("manager")}"\n')
     write("/etc/app/secret.env", f"APP_KEY={secret('environment-file')}\nhttp_proxy={_proxy('environment-file')}\n")
@@ -126,15 +128,15 @@ def plant(host: Host) -> None:
     comment = f"token={secret('rule-comment')}"
     run(f"nft 'add table inet t; add chain inet t i {{ type filter hook input priority 0; }}; "
         f"add rule inet t i tcp dport 81 counter reject comment \"{comment}\"'")  # fmt: skip
-    for home in ("/root", "/home/auditor"):
+    for home in (HOME, "/home/auditor"):
         run(f"sed -i '1i echo banner password={secret('banner')}' {home}/.bashrc 2>/dev/null || true")
     run("systemctl daemon-reexec; systemctl restart nginx app; systemctl start bad || true; journalctl --sync")
 
 
 def _files(host: Host) -> None:
-    host.write("/root/.netrc", f"machine db login app password {secret('netrc')}\n")
+    host.write(f"{HOME}/.netrc", f"machine db login app password {secret('netrc')}\n")
     host.write("/etc/app/key.pem", _key("private-key"))
-    host.write("/root/.aws/credentials", f"[default]\naws_secret_access_key = {secret('aws-secret')}\n")
+    host.write(f"{HOME}/.aws/credentials", f"[default]\naws_secret_access_key = {secret('aws-secret')}\n")
     host.write("/etc/app/gcp.json", json.dumps({"type": "service_account", "private_key": _key("gcp")}))
     dsn = f"postgres://app:{quote(secret('dsn-postgres'), safe='')}@db.example.test:5432/app"
     host.write("/etc/app/app.env", f"DATABASE_URL={dsn}\nDATABASE_PASSWORD={secret('dsn-postgres')}\n")
