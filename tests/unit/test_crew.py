@@ -112,3 +112,13 @@ def test_without_a_table_of_descriptors(monkeypatch: pytest.MonkeyPatch) -> None
     """Where /proc is not there, or there is no limit, nobody waits."""
     monkeypatch.setattr(limits.resource, "getrlimit", lambda _: (limits.resource.RLIM_INFINITY,) * 2)
     assert (7, ()) == limits.affordable(7)
+
+
+def test_what_is_open_meanwhile_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another thread opens between raising the limit and counting the turns costs nobody one."""
+    opened, limit = iter(range(7, 99)), [40, 1000]
+    monkeypatch.setattr(limits, "_open", lambda: next(opened))
+    monkeypatch.setattr(limits.resource, "getrlimit", lambda _: tuple(limit))
+    monkeypatch.setattr(limits.resource, "setrlimit", lambda _, new: limit.__setitem__(slice(None), new))
+    assert (8, ()) == limits.affordable(8)
+    assert limit == [7 + limits.OURS + 8 * limits.EACH, 1000]

@@ -18,14 +18,15 @@ def affordable(forks: int) -> tuple[int, tuple[str, ...]]:
     The soft limit is raised where the hard one lets us: it is there for programs that use select(2).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _open() + OURS + EACH * forks
+    taken = _open() + OURS  # counted once: what is imported meanwhile opens and closes files of its own
+    wanted = taken + EACH * forks
     if soft == resource.RLIM_INFINITY or wanted <= soft:
         return forks, ()
     if hard == resource.RLIM_INFINITY or hard > soft:
         with suppress(OSError, ValueError):
             soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    fewer = min(forks, max((soft - _open() - OURS) // EACH, 1))
+    fewer = min(forks, max((soft - taken) // EACH, 1))
     if fewer == forks:
         return forks, ()
     return fewer, (f"this machine has few descriptors: {fewer} hosts at a time instead of {forks} (ulimit -n {soft})",)
