@@ -100,6 +100,18 @@ def test_a_family_that_the_client_does_not_speak() -> None:
     assert unasked.last == tried(words[1])
 
 
+def test_alike() -> None:
+    """What else is the server's own, of the same family and reached as well, had to fail too, and nothing else."""
+    evidence = said(server=(OWN, NOBODY, OWN_6))
+    words = (f"{OWN} ECONNREFUSED", f"{OWN_6} ECONNREFUSED", f"{NOBODY} ETIMEDOUT", f"{OTHER} ECONNREFUSED")
+    found = deciding(case(*words), evidence, "web1", "0.0.0.0")  # noqa: S104 - as declared
+    assert found.alike == (tried(words[0]),)
+    assert found.seen.symptom == "timed-out"
+    view = found.ended_by(*found.alike)
+    assert (view.seen.symptom, view.dialled, view.alike) == ("refused", ip_address(OWN), ())
+    assert deciding(case(f"{OTHER} ETIMEDOUT", f"{NOBODY} ETIMEDOUT"), said(), "web1").alike == ()
+
+
 TRIES = st.lists(
     st.builds("{} {}".format, st.sampled_from(ALL), st.sampled_from(["ECONNREFUSED", "ETIMEDOUT", "-"])),
     min_size=1, max_size=5, unique=True,

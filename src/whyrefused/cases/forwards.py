@@ -54,7 +54,8 @@ def forwarded(inventory: Inventory, name: str, item: PathItem, seen: Seen, evide
     case = replace(
         case, answers=declared_answers(inventory, item, None), others=others(inventory, router), forward=forward
     )
-    return _arrived(inventory, deciding(case, evidence, name), forward, evidence)
+    # Where each of several addresses of the router's leads is more than one forward can tell.
+    return _arrived(inventory, replace(deciding(case, evidence, name), alike=()), forward, evidence)
 
 
 def _arrived(inventory: Inventory, case: Case, forward: ForwardItem, evidence: Evidence) -> Case:

@@ -26,7 +26,8 @@ def deciding(case: Case, evidence: Evidence, host: str | None, bind: str = "") -
     """The same case, of which the last try is the one that came nearest to this host.
 
     An address that is its own comes before one that is declared of the name, and both before all others; then one to
-    which some way led, and one that `bind` covers. Of equals the last one decides, as it does for the program.
+    which some way led, and one that `bind` covers. Of equals the last one decides, as it does for the program; those of
+    its family are kept with the case, for each of them had to fail too.
     """
     dial: Dial | None = case.dial
     if dial is None or len(dial.tries) == 1 or dial.barred or dial.answers:
@@ -35,12 +36,14 @@ def deciding(case: Case, evidence: Evidence, host: str | None, bind: str = "") -
     tries = _spoken(evidence, case.item.host, dial.tries)
     if not tries:
         return case
-    nearest = max(reversed(tries), key=lambda one: _nearness(one, own, case.answers, bind))
-    others = tuple(one for one in tries if one is not nearest)
-    seen = replace(case.seen, value=replace(dial, tries=(*others, nearest)))
-    if nearest is not dial.last:
-        seen = replace(seen, said=f"{nearest.symptom}: {nearest.line}", symptom=nearest.symptom)
-    return replace(case, seen=seen)
+    near = {one: _nearness(one, own, case.answers, bind) for one in tries}
+    nearest = max(reversed(tries), key=lambda one: near[one])
+    alike = tuple(
+        one for one in tries
+        if one is not nearest and near[one] == near[nearest] and one.address.version == nearest.address.version
+    )  # fmt: skip
+    spoken = replace(case, seen=replace(case.seen, value=replace(dial, tries=tries)))
+    return replace(spoken.ended_by(nearest), alike=alike if near[nearest][0] else ())
 
 
 def _nearness(
