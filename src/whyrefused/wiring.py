@@ -261,9 +261,7 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
 
 def _warm_up_report() -> None:
     from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
-    from whyrefused.causes import registry  # noqa: PLC0415 - as above
 
-    registry()
     reports.warm_up()
 
 
@@ -424,7 +422,8 @@ def report(state: State, session: pytest.Session) -> None:
     run = state.run = finished(state.verdicts, state.outcomes, list(state.foreign.values()))
     state.unwritten += state.verdicts.problems
     html, findings = _targets(state.config)
-    causes = {code: (cause.title, cause.text) for code, cause in registry().items()}
+    # Loading the causes takes 40 ms of a processor, and a page without findings names none.
+    causes = {code: (cause.title, cause.text) for code, cause in registry().items()} if run.findings else {}
     if html:
         _write(state, html, reports.page(run, _css(state), causes=causes))
     if state.config.option.shareable:
