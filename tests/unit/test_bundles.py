@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from whyrefused import bundles, wiring
+from whyrefused import bundles, publish
 
 
 def config(items: str | None = None, ini: str = "auto", **more: object) -> Any:  # noqa: ANN401 - stands for pytest's
@@ -63,5 +63,5 @@ def test_brief(wrong: int, right: int, bundled: bool, style: str) -> None:  # no
     run: Any = SimpleNamespace(
         results=[SimpleNamespace(outcome="failed")] * wrong + [SimpleNamespace(outcome="passed")] * right
     )
-    wiring._be_brief(state, run)  # noqa: SLF001 - what it decides is seen nowhere else in seconds
+    publish._be_brief(state, run)  # noqa: SLF001 - what it decides is seen nowhere else in seconds
     assert style == state.config.option.tbstyle
