@@ -10,5 +10,5 @@ def test_what_many_hosts_have_is_read_once() -> None:
     texts = {"iptables-save": "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"}
     assert load(None, texts) is load(None, dict(texts))
     long = {"iptables-save": f"# {'x' * SHORT}\n{texts['iptables-save']}"}
-    assert load(None, long) == load(None, texts)
+    assert load(None, long).tables[0].chains["INPUT"].policy == "drop"
     assert load(None, long) is not load(None, long)
