@@ -115,7 +115,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--items",
         choices=("auto", "each", "host"),
         help="each: one item of pytest for each declared item; host: one for each host and check, which reports them "
-        "one by one; auto: host above 1,000 declared items",
+        "one by one; auto: host above 200 declared items, unless a conftest.py follows each",
     )
     parser.addini("whyrefused_items", "the same as --items, where that is not given", default="auto")
     add("--no-inventory-cache", action="store_true", help="read the inventory anew, and keep nothing of it")
