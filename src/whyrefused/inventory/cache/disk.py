@@ -17,7 +17,7 @@ from whyrefused.files import PRIVATE_FOLDER, make_folder, write
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA = "whyrefused/inventory/1"
+SCHEMA = "whyrefused/inventory/2"
 LARGEST = 128 * 1024 * 1024
 MOST = 32
 """So many inventories are kept; the one that was written first goes."""
