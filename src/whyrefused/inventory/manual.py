@@ -212,7 +212,8 @@ def schema() -> Document:
     """Which JSON Schema lets an editor check `expect` wherever it may stand in an inventory?"""
     made = GRAMMAR.json_schema(by_alias=True, ref_template="#/$defs/{model}")
     parts_ = {**made.pop("$defs"), "Expect": made}
-    definitions = {name: _loosened(name, part) for name, part in parts_.items()}
+    about = {part.__name__: {"description": _prose(part)} for part in parts()}
+    definitions = {name: _loosened(name, {**part, **about[name]}) for name, part in parts_.items()}
     variables: Document = {"properties": {"expect": {"$ref": "#/$defs/Expect"}}}
     definitions["Variables"] = variables
     definitions["Hosts"] = {"additionalProperties": {"$ref": "#/$defs/Variables"}}
