@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from whyrefused.inventory.cache.rows import KINDS, NAMES, read, written
-from whyrefused.inventory.manual import EXAMPLES
+from whyrefused.inventory.manual import EXAMPLES, parts
 from whyrefused.inventory.shape import Fits
 from whyrefused.inventory.validate import GRAMMAR
 from whyrefused.records import Connection, Host, Inventory, Secret
@@ -56,6 +56,11 @@ def inventory(*expects: Any, ssh_arguments: tuple[str, ...] = ("-o", "X=y")) -> 
     return Inventory(
         sources=("x",), hosts=hosts, groups=groups, selected=tuple(names[1:]), warnings=("w",) * len(names)
     )
+
+
+def test_every_part_has_a_table() -> None:
+    """What is added to the grammar is added here."""
+    assert {*parts(), Connection} == set(KINDS)
 
 
 @pytest.mark.parametrize("many", range(4))
