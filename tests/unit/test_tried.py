@@ -13,7 +13,7 @@ from whyrefused.case import Case
 from whyrefused.cases.expected import host_at
 from whyrefused.cases.tried import deciding
 from whyrefused.evidence import Evidence
-from whyrefused.inventory.expect import Expect
+from whyrefused.inventory.validate import GRAMMAR
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.probes.dials import Dial, Try
 from whyrefused.records import Connection, Frame, Host, Inventory, Reply, Seen
@@ -137,7 +137,7 @@ def inventory(**ports: str) -> Inventory:
     """Hosts at addresses of their own, in this order, each with this port."""
     hosts = {
         name: Host(name=name, groups=(), connection=Connection(kind="ssh", address=f"198.18.0.{11 + number}"),
-                   expect=Expect.model_validate({"ports": {key: {}}}))
+                   expect=GRAMMAR.validate_python({"ports": {key: {}}}))
         for number, (name, key) in enumerate(ports.items())
     }  # fmt: skip
     return Inventory(sources=(), hosts=hosts, groups={"all": tuple(hosts)}, selected=tuple(hosts))
