@@ -123,14 +123,16 @@ def left_out(host: HostEvidence, name: str, wanted: Iterable[Address]) -> Mappin
     """Which of these has the name, though the host does not give them to programs, for it lacks the whole family?
 
     That is what AI_ADDRCONFIG asks for (getaddrinfo(3)), as getent and most programs do. Each comes with the line that
-    has it. Raises `CouldNotLook` where nameservers were not asked.
+    has it. Raises `CouldNotLook` where nameservers or the host's addresses were not asked.
     """
-    answer, own = host.resolved(name), looked(lambda: host.addresses)
-    if isinstance(own, Missing):
-        return {}
-    families = {one.address.version for one in own if not one.address.is_loopback}
-    missed = {one for one in wanted if one not in answer.addresses and one.version not in families}
+    answer = host.resolved(name)
+    given = {one.version for one in answer.addresses}
+    missed = {one for one in wanted if one.version not in given}
     if answer.silent or not missed:
+        return {}
+    families = {one.address.version for one in host.addresses if not one.address.is_loopback}
+    missed = {one for one in missed if one.version not in families}
+    if not missed:
         return {}
     written = {one: line for line in answer.hosts_file for one in missed if str(one) == line.split()[0].lower()}
     found = {one: host.line("/etc/hosts", line) for one, line in written.items()}
