@@ -79,7 +79,7 @@ $(left 2>/dev/null)"; kill $w; wait $w; fi
 TOGETHER = r"""
 if [ "$1" ]; then "p_$1"; exit; fi
 _token=$token; unset token; timeout() { shift; "$@"; }
-_v=; [ "$( ulimit -S -v 2>/dev/null )" != unlimited ] || { ulimit -S -v MEMORY 2>/dev/null && _v=1; }
+_v=; { ulimit -S -v unlimited && ulimit -S -v MEMORY && _v=1; } 2>/dev/null
 frame() {
 o=$( trap 'printf "\n%s %s" "$?" "$_token"' EXIT; [ -z "$_v" ] || ulimit -S -v unlimited; exec </dev/null 2>&1; "p_$1" )
 [ "${#o}" -le "$2" ] || o=

@@ -63,16 +63,18 @@ FRAGMENT = (
     'root grep -q . "$w" >/dev/null 2>&1; case $? in 1) ;; '
     "0) printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n' ;; "
     "*) printf '== iptables-save\\n%s: Permission denied\\n== status 126\\n' \"$w\" ;; esac; done; }; "
-    "rules() { l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
+    "seen() { l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
     '{ read -r x; s=$?; } <$w; [ "$s$x" = 1 ] || l=yes; }; done; '
     f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
-    f"{UNNEEDED}"
-    'if [ "$c" ] && [ -z "$l" ]; then echo "== unneeded by nft"; '
+    f'{UNNEEDED}[ -z "$l" ] || c=; }}; '
+    "rules() { "
+    'if [ "$c" ]; then echo "== unneeded by nft"; '
     'elif [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
     'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '
     "for u in nftables netfilter-persistent iptables ip6tables; do for w in /etc/systemd/system/*.wants/$u.service; "
     'do [ ! -e "$w" ] || echo "== at boot $u"; done; done; '
-    "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; echo '== end'"
+    "}; seen; if [ \"$c\" ]; then rules; else r=$(rules); printf '%s\\n' \"$r\"; "
+    "case \"$r\" in *' --match-set '*) one ipset save ;; esac; fi; echo '== end'"
 )
 
 
