@@ -14,7 +14,7 @@ import pytest
 
 from whyrefused.evidence import HostEvidence
 from whyrefused.facts import ports
-from whyrefused.probes import lookups, names, proc_net, registry, units
+from whyrefused.probes import known, lookups, names, proc_net, registry, units
 from whyrefused.probes.proc_net import Entry, Sum
 from whyrefused.records import CouldNotLook, Frame, Missing, Reply, Unneeded
 
@@ -34,7 +34,9 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 def printed(shell: tuple[str, ...], probe: str, *asked: str, **seen: str) -> Frame:
     """What does a fragment print that finds these in its variables?"""
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "S": "", "HOME": "/", **seen}
-    text = f"p() {{\n{registry()[probe].fragment(asked)}\n}}\np"
+    brief = known(registry()[probe], asked) or "return 1"
+    text = f"p() {{\n{registry()[probe].fragment(asked)}\n}}\nk() {{\n{brief}\n}}\n"
+    text += 'if k; then printf %s "$told"; else p; fi'
     done = subprocess.run([*shell, text], env=environment, stdout=subprocess.PIPE, check=False)
     return Frame(text=done.stdout.decode(), status=done.returncode)
 

@@ -54,8 +54,9 @@ def fragment(_asked: tuple[str, ...]) -> str:
         'h=; read -r h </proc/sys/kernel/hostname; [ "$h" ] || h=$(uname -n); echo "$h"; '
         "u=; while read -r k a b c; do case $k in Uid:) u=$b; break ;; esac; done </proc/self/status; "
         '[ "$u" ] || u=$(id -u); echo "$u"; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
-        'i=; [ ! -r /etc/os-release ] || while read -r l || [ "$l" ]; do case $l in ID=*) i=${l#ID=}; break ;; esac; '
-        r"""done </etc/os-release; case $i in \"*|\'*) i=${i#?}; i=${i%?} ;; esac; echo "$i"; echo "$SSH_CONNECTION"; """
+        'i=; [ ! -r /etc/os-release ] || while read -r l || [ "$l" ]; do '
+        r"""case $l in ID=*) i=${l#ID=}; break ;; esac; done </etc/os-release; """
+        r"""case $i in \"*|\'*) i=${i#?}; i=${i%?} ;; esac; echo "$i"; echo "$SSH_CONNECTION"; """
         'echo "$M"; date +%s'
     )
 

@@ -51,8 +51,16 @@ TAIL = re.compile(r"== status (\d+)")
 # rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
 # What iptables-nft has stands in tables of the families ip and ip6: where nft, in the words that are known of it, lists
 # none of these, and the kernel has no old tables, the programs have nothing to print.
-UNNEEDED = r"""c=; case ${seen_nft-} in
-*'"family": "ip"'*|*'"family": "ip6"'*|*'"family":'[!\ ]*|*'"family": '[!\"]*) ;; '{'*) c=1 ;; esac
+OLD = (
+    "l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
+    '{ read -r x; s=$?; } <$w; [ "$s$x" = 1 ] || l=yes; }; done'
+)
+BOOT = """t=; for u in nftables netfilter-persistent iptables ip6tables; do
+for w in /etc/systemd/system/*.wants/$u.service; do [ ! -e "$w" ] || t="$t== at boot $u
+"; done; done
+"""
+UNNEEDED = r"""case ${seen_nft-} in
+*'"family": "ip"'*|*'"family": "ip6"'*|*'"family":'[!\ ]*|*'"family": '[!\"]*) return 1 ;; '{'*) ;; *) return 1 ;; esac
 """
 FRAGMENT = (
     f"{_rights.ROOT}"
@@ -63,24 +71,22 @@ FRAGMENT = (
     'root grep -q . "$w" >/dev/null 2>&1; case $? in 1) ;; '
     "0) printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n' ;; "
     "*) printf '== iptables-save\\n%s: Permission denied\\n== status 126\\n' \"$w\" ;; esac; done; }; "
-    "seen() { l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
-    '{ read -r x; s=$?; } <$w; [ "$s$x" = 1 ] || l=yes; }; done; '
-    f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
-    f'{UNNEEDED}[ -z "$l" ] || c=; }}; '
-    "rules() { "
-    'if [ "$c" ]; then echo "== unneeded by nft"; '
-    'elif [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
+    f"rules() {{ {OLD}; n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
+    'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
     'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '
-    "for u in nftables netfilter-persistent iptables ip6tables; do for w in /etc/systemd/system/*.wants/$u.service; "
-    'do [ ! -e "$w" ] || echo "== at boot $u"; done; done; '
-    "}; seen; if [ \"$c\" ]; then rules; else r=$(rules); printf '%s\\n' \"$r\"; "
-    "case \"$r\" in *' --match-set '*) one ipset save ;; esac; fi; echo '== end'"
+    f'{BOOT}printf %s "$t"; '
+    "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; echo '== end'"
 )
 
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for iptables' rules and the sets they name?"""
     return FRAGMENT
+
+
+def known(_asked: tuple[str, ...]) -> str:
+    """Which shell text knows that there are none, as nft lists none and the kernel has no old tables?"""
+    return f'{UNNEEDED}{OLD}; [ -z "$l" ] || return\n{BOOT}told="== unneeded by nft\n$t== end\n"'
 
 
 def parse(frame: Frame) -> Mapping[str, str]:

@@ -36,7 +36,7 @@ RUNS = (
     _rights.rooted("cat", "the environment of a unit's process"),
     _rights.rooted(
         "grep -szHiE",
-        "whether a proxy variable, or any, is in the environments of units' processes, and what the files of units set",
+        "whether a proxy variable, or any, is in the environments of units' processes, and their files",
     ),
     _rights.run("tr", "one variable a line"),
     _rights.run("grep", "keeps the proxy variables, finds the lines that set them"),
@@ -66,6 +66,9 @@ READS = {
     "/etc/dpkg/*": "read by dpkg, which apt-config starts",
     "/var/lib/dpkg/arch": "read by dpkg, which apt-config starts",
     "/proc/PID/environ": "of a unit's process",
+    "UNIT FILES": "what a unit's environment is made of: unit file, drop-ins, EnvironmentFile",
+    "/etc/default/*": "of a unit: the usual EnvironmentFile",
+    "/etc/sysconfig/*": "of a unit: the usual EnvironmentFile",
     "/proc/self/environ": "of the login shell",
 }
 
@@ -76,8 +79,8 @@ VARIABLE = re.compile(r"(?:export\s+)?((?:https?|ftp|all|no)_proxy)=(.*)", re.IG
 
 # An environment without PATH was not read: a login has it from sshd, systemd gives it to its units.
 # Reads NAME=VALUE lines, keeps the proxy variables, strikes out what stands before an @, and says where it looked.
-# Mostly there are none, which the shell sees by itself in `told`: no process is started for that. What it told stands in
-# `found` too.
+# Mostly there are none, which the shell sees by itself in `told`: no process is started for that. What it told stands
+# in `found` too.
 HELPERS = r"""
 n='
 '
@@ -106,8 +109,8 @@ from() {
 # A login over SSH has its environment from PAM already; elsewhere a new one is made, so that ours does not count.
 # The first look tells whether a variable is there, in the shell's own words or with the NUL between them dropped; a
 # second one tells which.
-# systemctl takes twice the processor that dbus-send does, which has no word for it if a variable is there. dbus-send may
-# ask only a bus that is running: it would start another.
+# systemctl takes twice the processor that dbus-send does, which tells whether a variable is there; then systemctl says
+# it. dbus-send may ask only a bus that is running: it would start another.
 PLACES = r"""
 bus() {
   for d in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
@@ -191,8 +194,9 @@ fi
 # all units are asked for at once; the block that has the unit's name, or an alias of it, has its number. One look at
 # all their environments, and at the files of the units as systemd has read them, tells mostly that no proxy variable is
 # in any. With -z a file is one line, which has a section: it is told as a whole. (-o would take three times as long.)
-# Where a process does not show its own, these files and their EnvironmentFiles mostly do not hold such a word either.
-# Words are parted at each = to see the empty line behind a block, which the shell would pass over as part of a line end.
+# Where a process does not show its own, these files and their EnvironmentFiles mostly do not hold such a word either;
+# the usual ones of those, which begin with a comment, are in the same look.
+# `table` parts words at each = to see the empty line behind a block: at line ends the shell would pass over it.
 UNIT = r"""
 table() {
   set -f; IFS='='; set -- $1$n$n; unset IFS; m=; k=; names=; p=; l=; d=; f=; q=
@@ -218,9 +222,10 @@ look() {
   for u do
     main "$u"
     if [ "$p" ] && { [ "$S" ] || [ -r "/proc/$p/environ" ]; }; then f="$f /proc/$p/environ"; fi
-    set -f; set -- $r; [ $# -lt 5 ] || { shift 4; for q do [ ! -r "$q" ] || g="$g $q"; done; }
+    set -f; set -- $r; shift $(($# < 4 ? $# : 4))
+    for q in "$@" "/etc/default/${u%.*}" "/etc/sysconfig/${u%.*}"; do [ ! -r "$q" ] || g="$g $q"; done
   done
-  w=; [ -z "$f$g" ] || w=$($S grep -szHiE '^([a-z]+_proxy|PATH)=|[[](unit|service|install)]' $g $f)
+  w=; [ -z "$f$g" ] || w=$($S grep -szHiE '^(#|([a-z]+_proxy|PATH)=)|[[](unit|service|install)]' $g $f)
   set +f
 }
 bare() {
@@ -229,6 +234,7 @@ bare() {
     set -f; set -- $r; [ "${3-} ${4-}" = 'loaded no' ] || return
     shift 4; for q do [ -r "$q" ] && case $w in *"$q:"*) ;; *) false ;; esac || return; done
   done
+  case $w in *_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;; esac
   set -f; IFS=$n
   for l in $w; do
     case $l in
@@ -236,7 +242,7 @@ bare() {
     *[Ee][Nn][Vv][Ii][Rr][Oo][Nn][Mm][Ee][Nn][Tt]*) ;; *) continue ;;
     esac
     case $l in
-    *\\*|*%*|*_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;;
+    *\\*|*%*) return 1 ;;
     Environment=*) continue ;;
     EnvironmentFile=*[*?[]*|EnvironmentFile=|EnvironmentFile=-) return 1 ;;
     EnvironmentFile=*) l=${l#*=}; l=${l#-} ;;
@@ -244,6 +250,7 @@ bare() {
     esac
     [ -e "$l" ] || continue
     [ -f "$l" ] && [ -r "$l" ] || return
+    case $w in *"$n$l:#"*) continue ;; esac
     slurp "$l"; case $v in *_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;; esac
   done
 }
