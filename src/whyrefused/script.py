@@ -178,13 +178,19 @@ def _beside(slow: Iterable[str], body: str) -> str:
 
 def _together(probes: Mapping[str, Probe], asked: Mapping[str, Asked]) -> str:
     """Which program asks all of these, or one that is its argument? Empty where it would be too long."""
-    order = sorted(probes, key=lambda name: (probes[name].SIDE_BY_SIDE, bool(probes[name].AFTER), name))
+    order = sorted(probes, key=lambda name: (*_place(name, probes), name))
     parts = [f"p_{name}() {{\n{probes[name].fragment(asked[name])}\n}}" for name in order]
     brief = {name: text for name in order if (text := known(probes[name], asked[name]))}
     parts += [f"k_{name}() {{\n{text}\n}}" for name, text in brief.items()]
     frames = [f"{'brief' if name in brief else 'frame'} {name} {probes[name].BYTES}" for name in order]
     text = "\n".join([*parts, TOGETHER.strip(), *frames, "printf 'ALL %s\\n' \"$_token\""])
     return text if probes and len(text.encode()) <= ARGUMENT else ""
+
+
+def _place(name: str, probes: Mapping[str, Probe]) -> tuple[bool, int]:
+    """When is it asked? Behind all that it looks at, and what may be slow as late as can be."""
+    before = [_place(one, probes) for one in probes[name].AFTER if one in probes]
+    return max((probes[name].SIDE_BY_SIDE, *(side for side, _ in before))), 1 + max((0, *(at for _, at in before)))
 
 
 def _listed() -> str:

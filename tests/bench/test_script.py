@@ -43,7 +43,8 @@ def test_fragments(lab: Lab) -> None:
 
 
 def _before(name: str, asked: Mapping[str, Asked]) -> tuple[str, ...]:
-    return tuple(one for one in registry()[name].AFTER if one in asked)
+    every = (each for one in registry()[name].AFTER for each in (*_before(one, asked), one))
+    return tuple(dict.fromkeys(one for one in every if one in asked))
 
 
 def _one(name: str, asked: Mapping[str, Asked]) -> str:

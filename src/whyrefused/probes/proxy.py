@@ -142,6 +142,7 @@ elif [ -r /etc/environment ]; then slurp /etc/environment; told /etc/environment
 else lost /etc/environment 'not permitted'; fi
 if ! [ -d /run/systemd/system ]; then printf 'systemd manager\t-\n'  # another init: there is none
 elif bus && case $e in *PATH=*) ;; *) false ;; esac && ! has "$e"; then printf 'systemd manager\t.\n'
+  e=${e%%.*}; e=${e##*time=}; case $e in ''|*[!0-9]*) ;; *) printf 'clock\t%s\n' "$e" ;; esac
 elif e=$(systemctl show-environment 2>&1) && case $e in *PATH=*) ;; *) false ;; esac; then told 'systemd manager' "$e"
   if has "$e"; then from 'systemd manager' /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf; fi
 else lost 'systemd manager' "systemctl show-environment ended with $?"; fi
