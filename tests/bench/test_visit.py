@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "")
 
-AT_MOST = {"root": 23, "auditor": 32}
+AT_MOST = {"root": 23, "auditor": 26}
 """Processes that the script starts, subshells and its own shell included."""
 FILE = "/tmp/visit.sh"  # noqa: S108 - on a host of the lab
 

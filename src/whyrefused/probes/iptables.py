@@ -47,8 +47,9 @@ TAIL = re.compile(r"== status (\d+)")
 
 # The legacy programs are asked only where the kernel has old tables, for asking would load the module; ipset only
 # where a rule names a set, which is when the kernel has it. What a program says on stderr counts only if it failed:
-# iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. Which units load
-# rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
+# iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. One that failed
+# makes the whole unreadable, so that no other is asked: an ordinary login may ask none. Which units load rules at boot, by
+# the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
 # What iptables-nft has stands in tables of the families ip and ip6: where nft, in the words that are known of it, lists
 # none of these, and the kernel has no old tables, the programs have nothing to print.
 OLD = (
@@ -65,15 +66,15 @@ UNNEEDED = r"""case ${seen_nft-} in
 FRAGMENT = (
     f"{_rights.ROOT}"
     'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$(root "$@" 2>&1 >&3); s=$?; } 3>&1; '
-    '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; }; '
+    '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; return $s; }; '
     "unseen() { ! command -v iptables-save >/dev/null && ! command -v iptables-legacy-save >/dev/null || return 0; "
     'for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ -e "$w" ] || continue; '
     'root grep -q . "$w" >/dev/null 2>&1; case $? in 1) ;; '
     "0) printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n' ;; "
     "*) printf '== iptables-save\\n%s: Permission denied\\n== status 126\\n' \"$w\" ;; esac; done; }; "
     f"rules() {{ {OLD}; n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
-    'if [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
-    'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '
+    'if [ "$n$l" ]; then one iptables-save && one ip6tables-save || return; fi; '
+    'if [ "$l" ]; then one iptables-legacy-save && one ip6tables-legacy-save || return; unseen; fi; '
     f'{BOOT}printf %s "$t"; '
     "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; echo '== end'"
 )
