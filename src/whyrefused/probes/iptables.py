@@ -48,8 +48,8 @@ TAIL = re.compile(r"== status (\d+)")
 # The legacy programs are asked only where the kernel has old tables, for asking would load the module; ipset only
 # where a rule names a set, which is when the kernel has it. What a program says on stderr counts only if it failed:
 # iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. One that failed
-# makes the whole unreadable, so that no other is asked: an ordinary login may ask none. Which units load rules at boot, by
-# the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
+# makes the whole unreadable, so that no other is asked: an ordinary login may ask none. Which units load rules at boot,
+# by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
 # What iptables-nft has stands in tables of the families ip and ip6: where nft, in the words that are known of it, lists
 # none of these, and the kernel has no old tables, the programs have nothing to print.
 OLD = (
