@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 
     from whyrefused.plan.items import Item
 
-MANY = 1_000
+MANY = 200
 """Above so many declared items a run is bundled by itself (docs/performance.md, "Growth")."""
 PLAIN = ({"declared"}, {"declared", "seen"})
+SUPPLIED = {"declared", "seen", "pytestconfig", "request"}
+"""The fixtures of a check that pytest need not set up."""
 MODES = ("auto", "each", "host")
+FOLLOWING = (
+    "pytest_runtest_protocol",
+    "pytest_runtest_setup",
+    "pytest_runtest_call",
+    "pytest_runtest_teardown",
+    "pytest_runtest_makereport",
+)
+"""The hooks that pytest calls for an item which it runs itself, and for none that a bundle stands for."""
 
 
 def wanted(config: pytest.Config, items: int) -> bool:
@@ -39,16 +49,33 @@ def wanted(config: pytest.Config, items: int) -> bool:
     alone = any(getattr(option, name, False) for name in ("usepdb", "trace", "setupshow", "setuponly", "setupplan"))
     if alone or hasattr(config, "workerinput") or getattr(option, "dist", "no") != "no":
         return False
-    return mode == "host" or (mode == "auto" and items > MANY)
+    return mode == "host" or (mode == "auto" and items > MANY and not _followed(config))
+
+
+def _followed(config: pytest.Config) -> bool:
+    """Does a `conftest.py`, or a plugin that this run names, follow each item?
+
+    What is installed, such as pytest-html, is made for tests of any kind and misses nothing here.
+    """
+    installed = {_package(plugin) for plugin, _ in config.pluginmanager.list_plugin_distinfo()}
+    known = {"_pytest", "whyrefused", *installed}
+    implementations = (one for name in FOLLOWING for one in getattr(config.hook, name).get_hookimpls())
+    return any(_package(one.plugin) not in known for one in implementations)
+
+
+def _package(plugin: object) -> str:
+    """Whose is a plugin, which may be a module or an object?"""
+    return str(getattr(plugin, "__name__", type(plugin).__module__)).partition(".")[0]
 
 
 def plain(collector: pytest.Collector, test: Any) -> bool:  # noqa: ANN401 - whatever a module holds
-    """Is that a check which we can run without pytest: no other fixtures, no marks of its own, in no class?"""
+    """Is that a check which we can run without pytest: no other fixtures, autouse or not, no marks, in no class?"""
     return (
         isinstance(collector, pytest.Module)
         and set(signature(test).parameters) in PLAIN
         and not hasattr(test, "pytestmark")
         and not hasattr(collector.obj, "pytestmark")
+        and set(pytest.Function.from_parent(collector, name=test.__name__, callobj=test).fixturenames) <= SUPPLIED
     )
 
 

@@ -115,7 +115,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--items",
         choices=("auto", "each", "host"),
         help="each: one item of pytest for each declared item; host: one for each host and check, which reports them "
-        "one by one; auto: host above 1,000 declared items",
+        "one by one; auto: host above 200 declared items, unless a conftest.py follows each",
     )
     parser.addini("whyrefused_items", "the same as --items, where that is not given", default="auto")
     add("--no-inventory-cache", action="store_true", help="read the inventory anew, and keep nothing of it")
@@ -268,9 +268,9 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     audit = config.stash[STATE].audit
     if audit is None:
         return None
-    from whyrefused import wiring  # noqa: PLC0415 - as above
+    from whyrefused import console  # noqa: PLC0415 - as above
 
-    return wiring.opening(audit, bundled=bool(config.stash[STATE].bundled))
+    return console.opening(audit, bundled=bool(config.stash[STATE].bundled))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -367,17 +367,17 @@ def pytest_runtest_makereport(
     finally:
         option.tbstyle = style
     if audit is not None:
-        from whyrefused import wiring  # noqa: PLC0415 - as above
+        from whyrefused import console  # noqa: PLC0415 - as above
 
-        wiring.inert(report)
+        console.inert(report)
         # pytest keeps all three reports of an item until its end.
         report.keywords = item.stash.setdefault(KEYWORDS, report.keywords)
     if judged is not None and audit is not None:
         vars(report)["whyrefused"] = judged.outcome  # TestReport keeps extra attributes, through xdist too
         if report.failed and call.excinfo is not None:
-            from whyrefused import wiring  # noqa: PLC0415 - as above
+            from whyrefused import console  # noqa: PLC0415 - as above
 
-            report.longrepr = wiring.told(audit.verdicts, report.nodeid)
+            report.longrepr = console.told(audit.verdicts, report.nodeid)
     return report
 
 
@@ -411,11 +411,11 @@ class Counter:
         if self._state.shared is None:
             config = self._state.config
             if config.getoption("inventory") or config.getini("whyrefused_inventory"):
-                from whyrefused import wiring  # noqa: PLC0415 - as above
+                from whyrefused import publish, wiring  # noqa: PLC0415 - as above
 
                 # A worker could only say in vain what is wrong.
                 wiring.refuse_bad_input(self._state)
-                self._state.claim = wiring.reserve_files(config)
+                self._state.claim = publish.reserve_files(config)
             own = self._state.claim.folder if self._state.claim else None
             self._state.shared = str(own) if own else tempfile.mkdtemp(prefix="whyrefused-")
             self._state.signals.patient = True
@@ -426,9 +426,9 @@ class Counter:
     def pytest_xdist_node_collection_finished(self) -> None:
         """Only a run that visits hosts has files of its own; now a worker knows."""
         if (Path(self._state.shared or "") / "audits").exists():
-            from whyrefused import wiring  # noqa: PLC0415 - as above
+            from whyrefused import publish  # noqa: PLC0415 - as above
 
-            wiring.heard(self._state)
+            publish.heard(self._state)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 - as above
@@ -455,13 +455,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     elif session.config.option.collectonly:
         pass
     elif state.verdicts and state.verdicts.results:
-        from whyrefused import wiring  # noqa: PLC0415 - as above
+        from whyrefused import publish  # noqa: PLC0415 - as above
 
-        wiring.report(state, session)
+        publish.report(state, session)
     elif state.stop.by and (state.reading or state.shared):
-        from whyrefused import wiring  # noqa: PLC0415 - as above
+        from whyrefused import publish  # noqa: PLC0415 - as above
 
-        wiring.report_nothing(state, session)
+        publish.report_nothing(state, session)
 
 
 class Last:
@@ -472,9 +472,9 @@ class Last:
         """Everything is in its place, and the status tells the whole story."""
         state = session.config.stash[STATE]
         if state.claim:
-            from whyrefused import wiring  # noqa: PLC0415 - as above
+            from whyrefused import publish  # noqa: PLC0415 - as above
 
-            wiring.conclude(state, session)
+            publish.conclude(state, session)
         if state.shared:
             shutil.rmtree(state.shared, ignore_errors=True)
 
@@ -491,7 +491,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The findings, and the sentence in which a run ends."""
     state = terminalreporter.config.stash[STATE]
     if state.run is not None:
-        from whyrefused import wiring  # noqa: PLC0415 - as above
+        from whyrefused import console  # noqa: PLC0415 - as above
 
-        for line in wiring.closing(state):
+        for line in console.closing(state):
             terminalreporter.write_line(line)

@@ -6,38 +6,30 @@ import gc
 import os
 import re
 import threading
-import traceback
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from whyrefused import bundles, junit, livelog, ssh
-from whyrefused.audit import Audit, Settings, finished, nothing, now
-from whyrefused.claim import AUDITS, claim, claimed, reserve
-from whyrefused.collect.visit import Options
+from whyrefused import bundles, livelog, options, ssh
+from whyrefused.audit import Audit
+from whyrefused.claim import AUDITS, claimed
+from whyrefused.console import told, without_variables
 from whyrefused.escape import terminal
-from whyrefused.files import write
 from whyrefused.judge import Question
-from whyrefused.opening import begin, named
-from whyrefused.records import BadInput, Problem
-from whyrefused.redact import redact
-from whyrefused.status import exit_status
+from whyrefused.opening import begin
+from whyrefused.publish import leave_the_page, take
+from whyrefused.records import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from whyrefused.audit import Verdicts
-    from whyrefused.claim import Claim
     from whyrefused.plugin import State
-    from whyrefused.records import Finding, Outcome, Run
+    from whyrefused.records import Outcome
 
 Keywords = dict[str, Literal[1]]
-LONG = 5_000_000  # failures times items: that section goes through all items for each failure
-QUIET_FROM = 500  # failures; pytest's own section of them takes quadratic time
-LATEST = Path("reports") / "latest"
 
 
 def parameters(state: State, check: str) -> list[Any]:
@@ -93,7 +85,7 @@ def _audit(state: State) -> Audit | None:
     """The run of this process; made with the first check that is collected."""
     if state.audit is None and state.problem is None:
         try:
-            settings = _settings(state.config)
+            settings = options.settings(state.config)
             state.reading = state.reading or begin(state.config)
             state.signals.install()
             state.audit = Audit(settings, state.reading.result())
@@ -118,24 +110,14 @@ def _over_ssh(audit: Audit) -> bool:
     return any(hosts[name].connection.kind == "ssh" for name in audit.inventory.selected)
 
 
-def without_variables(error: BaseException) -> str:
-    """What is told of a fault of our own? Its traceback, never with what the variables held (`--showlocals`)."""
-    return terminal(redact("whyrefused itself failed:\n" + "".join(traceback.format_exception(error))))
-
-
 def refuse_bad_input(state: State) -> None:
     """Is the inventory wrong, or the command line? Then the run ends here, in the process that people see."""
     try:
         state.signals.install()
-        Audit(_settings(state.config), begin(state.config).result())
+        Audit(options.settings(state.config), begin(state.config).result())
     except BadInput as bad:
         leave_the_page(state)
         raise pytest.UsageError(terminal(str(bad))) from bad
-
-
-def reserve_files(config: pytest.Config) -> Claim:
-    """Where do the workers of this run keep what the hosts say? Whether they will visit any is not known yet."""
-    return reserve(_written(config)[0])
 
 
 def tell(state: State, items: Sequence[pytest.Item]) -> None:
@@ -143,77 +125,6 @@ def tell(state: State, items: Sequence[pytest.Item]) -> None:
     shared = getattr(state.config, "workerinput", {}).get("whyrefused")
     if shared and state.audit and next(_questions(items), None):
         os.close(os.open(Path(shared) / AUDITS, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-
-
-def heard(state: State) -> None:
-    """Take the files of this run: a worker is about to visit hosts, and waits for this."""
-    if state.claim is None or not state.claim.taken:
-        try:
-            take(state)
-        except BadInput as bad:
-            raise pytest.UsageError(terminal(str(bad))) from bad
-
-
-def take(state: State) -> None:
-    """Take the files that this run will write, and whatever pytest writes of its own. Raises BadInput."""
-    config, option = state.config, state.config.option
-    replayed = Path(option.evidence).absolute() if option.evidence else None
-    before, state.claim = state.claim, None
-    state.claim = claim(_written(config), now(), spare=replayed, reserved=before)
-    state.unwritten += [f"the journal: {problem}" for problem in state.claim.problems]
-    state.junit = junit.take_over(config)
-
-
-def _written(config: pytest.Config) -> list[Path]:
-    """Which files does a run write?"""
-    option = config.option
-    files = (*_targets(config), option.shareable, option.save_evidence, getattr(option, "xmlpath", None))
-    return [Path(file) for file in files if file]
-
-
-def _targets(config: pytest.Config) -> tuple[str | Path | None, str | Path | None]:
-    """Where do the page and the findings go?"""
-    html, findings = getattr(config.option, "htmlpath", None), config.option.findings
-    base = config.invocation_params.dir / LATEST
-    return (html, findings) if html or findings else (base.with_suffix(".html"), base.with_suffix(".json"))
-
-
-def _settings(config: pytest.Config) -> Settings:
-    get = config.getoption
-    worker = getattr(config, "workerinput", {})
-    return Settings(
-        options=_options(config),
-        connect_timeout=get("connect_timeout"),
-        replay=get("evidence"),
-        save=get("save_evidence"),
-        shareable=bool(get("shareable")),
-        second_look=get("second_look") == "auto",
-        shared=worker.get("whyrefused"),
-    )
-
-
-def _forks_of_environment() -> int:
-    given = os.environ.get("ANSIBLE_FORKS") or "32"
-    if not given.isascii() or not given.isdigit() or int(given) < 1:
-        raise BadInput(Problem(key="ANSIBLE_FORKS", message=f"{given!r} is not a number of hosts above 0"))
-    return int(given)
-
-
-def _options(config: pytest.Config) -> Options:
-    get = config.getoption
-    forks = get("forks") or _forks_of_environment()
-    environment = os.environ
-    return Options(
-        forks=forks,
-        host_timeout=get("host_timeout"),
-        ssh=ssh.Settings(
-            ssh_config=get("ssh_config", default=None),
-            identity_file=get("ssh_identity_file", default=None) or environment.get("ANSIBLE_PRIVATE_KEY_FILE"),
-            user=environment.get("ANSIBLE_REMOTE_USER"),
-        ),
-        become=bool(get("sudo", default=False)),
-        become_user=get("sudo_user", default=None),
-    )
 
 
 def feed_testinfra(state: State) -> None:
@@ -261,9 +172,7 @@ def visit(state: State, items: Sequence[pytest.Item]) -> None:
 
 def _warm_up_report() -> None:
     from whyrefused import report as reports  # noqa: PLC0415 - only a run that visits somebody has one
-    from whyrefused.causes import registry  # noqa: PLC0415 - as above
 
-    registry()
     reports.warm_up()
 
 
@@ -359,172 +268,3 @@ def _questions(items: Sequence[pytest.Item]) -> Iterator[Question]:
         if isinstance(item, pytest.Function) and "declared" in parameters:
             look = getattr(item.module, "look", None)
             yield Question(id=item.nodeid, item=parameters["declared"], look=look, test=item.function)
-
-
-def leave_the_page(state: State) -> None:
-    """Let pytest-html write no page. It keeps its options; the page is ours (docs/decisions/0005-report.md)."""
-    if state.config.pluginmanager.hasplugin("html"):
-        base = import_module("pytest_html.basereport").BaseReport
-        for plugin in list(state.config.pluginmanager.get_plugins()):
-            if isinstance(plugin, base):
-                state.config.pluginmanager.unregister(plugin)
-
-
-def opening(audit: Audit, *, bundled: bool) -> str:
-    """Which inventory is it, and how much of it?"""
-    hosts, items = len(audit.inventory.selected), len(audit.items)
-    sources = terminal(", ".join(audit.inventory.sources))
-    words = "; run as one for each host and check: --items" if bundled else ""
-    return f"inventory: {sources} ({hosts} hosts, {items} items declared{words})"
-
-
-def inert(report: pytest.TestReport) -> None:
-    """Let nothing of a test's report act on a terminal: in a run of ours even others' tests print what hosts say."""
-    if report.sections:
-        report.sections = [(name, terminal(text)) for name, text in report.sections]
-    if isinstance(report.longrepr, tuple):
-        path, line, reason = report.longrepr
-        report.longrepr = (path, line, terminal(reason))
-    elif report.longrepr is not None:
-        text = report.longreprtext
-        shown = terminal(text)
-        if shown != text.replace("\t", "    "):
-            report.longrepr = shown
-
-
-def told(verdicts: Verdicts, result: str) -> str:
-    """What does the terminal say of an item that is not as declared? Cause, wanted, saw, fix.
-
-    pytest repeats the first line in its short summary.
-    """
-    one = verdicts.results[result]
-    finding = verdicts.finding.get(one.finding or "")
-    rows = [("could not look" if one.outcome == "error" else "saw", one.observed)]
-    if finding:
-        rows.insert(0, (finding.cause, _because(finding) or one.observed))
-    rows.insert(1 if finding or one.outcome == "error" else 0, ("wanted", one.expected))
-    rows += [(f"{line.host}: {line.source}", line.line) for line in one.evidence[:4]]
-    rows += [("fix", line) for line in finding.fix[:3]] if finding else []
-    return terminal("\n".join(f"{name}: {words}" for name, words in rows))
-
-
-def _because(finding: Finding) -> str:
-    ruling = finding.differential.get(finding.cause)
-    return f"{ruling.because} ({finding.host})" if ruling else ""
-
-
-def report(state: State, session: pytest.Session) -> None:
-    """Write the page and the findings, and set the exit status that tells the whole story."""
-    from whyrefused import report as reports  # noqa: PLC0415 - as above
-    from whyrefused.causes import registry  # noqa: PLC0415 - as above
-
-    if state.verdicts is None:
-        return
-    leave_the_page(state)
-    run = state.run = finished(state.verdicts, state.outcomes, list(state.foreign.values()))
-    state.unwritten += state.verdicts.problems
-    html, findings = _targets(state.config)
-    causes = {code: (cause.title, cause.text) for code, cause in registry().items()}
-    if html:
-        _write(state, html, reports.page(run, _css(state), causes=causes))
-    if state.config.option.shareable:
-        _write(state, state.config.option.shareable, reports.page(reports.shareable(run), _css(state), causes=causes))
-    if findings:
-        _write(state, findings, reports.in_parts(run))
-    _be_brief(state, run)
-    set_status(state, session)
-
-
-def _css(state: State) -> str:
-    """Which style is added to ours? pytest-html's `--css`."""
-    return "\n".join(Path(path).read_text(encoding="utf-8") for path in getattr(state.config.option, "css", ()))
-
-
-def report_nothing(state: State, session: pytest.Session) -> None:
-    """Say in the reports too that a run was told to end before it knew its items: yesterday's would tell otherwise."""
-    if state.claim is None or not state.claim.taken:
-        try:
-            take(state)
-        except BadInput as bad:
-            state.unwritten.append(str(bad))
-            return
-    state.verdicts = nothing(named(state.config).sources, state.stop.by)
-    report(state, session)
-
-
-def conclude(state: State, session: pytest.Session) -> None:
-    """Everything else is written: put pytest's own file in its place too, and let others write there."""
-    if state.junit is not None:
-        try:
-            state.junit.publish()
-        except OSError as error:
-            state.unwritten.append(f"{state.junit.path}: {error.strerror}")
-    if state.claim is not None:
-        replayed = bool(state.config.getoption("evidence"))
-        state.kept = state.claim.journal if state.unwritten and state.run and not replayed else None
-        state.claim.release(keep=state.kept is not None)
-    set_status(state, session)
-
-
-def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:
-    try:
-        write(path, text)
-    except OSError as error:
-        state.unwritten.append(f"{path}: {error.strerror}")
-
-
-def _be_brief(state: State, run: Run) -> None:
-    option = state.config.option
-    wrong = sum(one.outcome in {"failed", "error"} for one in run.results)
-    # For each failure pytest looks at all items that it ran; those of bundles are none.
-    long = not state.bundled and wrong * len(run.results) > LONG
-    if (wrong > QUIET_FROM or long) and option.tbstyle == "auto":
-        option.tbstyle = "line"
-
-
-def set_status(state: State, session: pytest.Session) -> None:
-    """Which exit status tells the whole story?"""
-    run = state.run
-    if run is None or state.verdicts is None:
-        return
-    session.exitstatus = exit_status(
-        int(session.exitstatus),
-        judged=sum(one.outcome != "skipped" for one in run.results) + len(run.foreign),
-        wrong=sum(one.outcome in {"failed", "error"} for one in run.results),
-        unwritten=bool(state.unwritten),
-        interrupted=bool(state.stop.by or state.verdicts.interrupted),
-    )
-
-
-def closing(state: State) -> list[str]:
-    """The findings, and the sentence in which a run ends."""
-    from whyrefused.report.totals import summary  # noqa: PLC0415 - as above
-
-    run = state.run
-    if run is None:
-        return []
-    lines = [""] if run.findings else []
-    for number, finding in enumerate(run.findings, 1):
-        lines += _finding(number, finding)
-    lines += [f"note: {note}" for note in run.notes]
-    lines += [f"could not write {problem}" for problem in state.unwritten]
-    lines += [f"what the hosts said is kept: --evidence={state.kept}"] if state.kept else []
-    left = state.claim.abandoned if state.claim else ()
-    lines += [f"note: a killed run left what its hosts had said: --evidence={journal}" for journal in left]
-    lines.append(summary(run))
-    option = state.config.option
-    written = getattr(option, "htmlpath", None) or (None if option.findings else LATEST.with_suffix(".html"))
-    if written and not state.unwritten:
-        lines.append(f"Report: {written}")
-    return [part for line in lines for part in terminal(line).split("\n")]
-
-
-def _finding(number: int, finding: Finding) -> list[str]:
-    words = [f"{number}. {finding.title}"]
-    words += [f"     {line.host}: {line.source}: {line.line}" for line in finding.evidence[:3]]
-    words += [f"   fix: {line}" for line in finding.fix]
-    words += [f"   see: {line}" for line in finding.verify]
-    words += (
-        [f"   hidden behind it, to be looked at once it is mended: {', '.join(finding.hides)}"] if finding.hides else []
-    )
-    return [*words, f"   explains {len(finding.explains)} item{'s' if len(finding.explains) != 1 else ''}", ""]

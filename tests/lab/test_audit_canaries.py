@@ -194,7 +194,7 @@ def test_what_is_shared_names_nobody(loud: Loud, user: str) -> None:
     assert full.count('id="finding-') == shared.count('id="finding-') > 0
 
 
-CRASHES = ("audit:collect", "judge:failure", "collect.visit:_carry", "wiring:set_status", "wiring:told",
+CRASHES = ("audit:collect", "judge:failure", "collect.visit:_carry", "publish:set_status", "console:told",
            "inventory.reading:judge")  # fmt: skip
 
 

@@ -123,31 +123,45 @@ def bad(told: Told) -> int:
     return sum(one in {"failed", "error"} for one in told.outcomes.values())
 
 
-NOTED = """import pathlib, pytest
-@pytest.fixture(autouse=True)
-def noted(request):
-    with pathlib.Path("noted").open("a") as file:
-        print(request.node.nodeid, file=file)
+NOTE = """    with pathlib.Path("noted").open("a") as file:
+        print({item}.nodeid, file=file)
 """
+FIXTURE = "import pathlib, pytest\n@pytest.fixture({how})\ndef noted(request):\n" + NOTE.format(item="request.node")
+HOOK = "import pathlib\ndef pytest_runtest_setup(item):\n" + NOTE.format(item="item")
+FEW = "from whyrefused import bundles\nbundles.MANY = 1\n"
+"""So few items are many, for the length of one run."""
 
 
-def test_what_pytest_must_run_it_runs(tmp_path: Path) -> None:
-    """A check with a mark of its own is run by pytest item by item, with all fixtures; one beside it is bundled."""
+@pytest.mark.parametrize(
+    ("conftest", "mode", "noted"),
+    [
+        (FIXTURE.format(how=""), "host", {"services"}),
+        (FIXTURE.format(how="autouse=True"), "host", {"services", "ports"}),
+        (FEW + HOOK, "auto", {"services", "ports"}),
+        (FEW + FIXTURE.format(how=""), "auto", {"services"}),
+    ],
+    ids=["mark", "autouse fixture", "hook of a conftest.py", "none of these"],
+)
+def test_what_pytest_must_run_it_runs(conftest: str, mode: str, noted: set[str], tmp_path: Path) -> None:
+    """A check with a mark or a fixture more is run by pytest item by item, and so is what a hook follows."""
     inventory, evidence = grown.fleet(tmp_path, 2, faults={})
     folder = tmp_path / "checks"
     folder.mkdir()
-    (folder / "conftest.py").write_text(NOTED)
+    (folder / "conftest.py").write_text(conftest)
     ports, services = ((CHECKS / f"test_{name}.py").read_text() for name in ("ports", "services"))
     (folder / "test_ports.py").write_text(ports)
-    marked = services.replace("\ndef test_services", "\nimport pytest\n@pytest.mark.usefixtures()\ndef test_services")
-    (folder / "test_services.py").write_text(marked)
-    argv = [sys.executable, "-m", "pytest", folder, "-p", "no:cacheprovider", "--items=host", "-p", "no:xdist"]
+    marked = services.replace(
+        "\ndef test_services", "\nimport pytest\n@pytest.mark.usefixtures('noted')\ndef test_services"
+    )
+    (folder / "test_services.py").write_text(services if HOOK in conftest else marked)
+    argv = [sys.executable, "-m", "pytest", folder, "-p", "no:cacheprovider", f"--items={mode}", "-p", "no:xdist"]
     more = [f"--inventory={inventory}", f"--evidence={evidence}", "--findings=x.json"]
     done = subprocess.run([*argv, *more], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     ids = [one["id"] for one in json.loads((tmp_path / "x.json").read_text())["results"]]
     assert (2 * 6, 2 * 6) == (len(ids), len(set(ids)))
-    assert sorted(one for one in ids if "services" in one) == sorted((tmp_path / "noted").read_text().splitlines())
+    expected = sorted(one for one in ids if any(check in one for check in noted))
+    assert expected == sorted((tmp_path / "noted").read_text().splitlines())
 
 
 def test_workers(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.inventory import command
+from whyrefused.inventory import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Ansible:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         self._process = subprocess.Popen(
             [sys.executable, "-c", SERVER],
-            env={**kept, **command.SETTINGS, "LC_ALL": "C.UTF-8"},
+            env={**kept, **settings.SETTINGS, "LC_ALL": "C.UTF-8"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from whyrefused.facts import pages
-from whyrefused.inventory.expect import Expect
+from whyrefused.inventory.validate import GRAMMAR
 from whyrefused.plan.keys.browses import BrowseItem, items, questions
 from whyrefused.probes import browses
 from whyrefused.records import Connection, Frame, Host, Inventory
@@ -24,7 +24,7 @@ def declared(expect: dict[str, Any]) -> tuple[Inventory, list[BrowseItem]]:
             name=name,
             connection=Connection(kind="ssh", address=address),
             groups=(),
-            expect=Expect.model_validate(declares),
+            expect=GRAMMAR.validate_python(declares),
         )
         for name, address, declares in [
             ("app1", "192.0.2.1", expect),

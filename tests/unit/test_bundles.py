@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 
-from whyrefused import bundles, wiring
+from whyrefused import bundles, publish
+
+HOOKS = {name: SimpleNamespace(get_hookimpls=list) for name in bundles.FOLLOWING}
+PLUGINS = SimpleNamespace(list_plugin_distinfo=list)
 
 
 def config(items: str | None = None, ini: str = "auto", **more: object) -> Any:  # noqa: ANN401 - stands for pytest's
     """What a command line says."""
     worker = {"workerinput": {}} if more.pop("worker", False) else {}
     option = SimpleNamespace(**{"dist": "no", **more})
-    return SimpleNamespace(getoption=lambda _: items, getini=lambda _: ini, option=option, **worker)
+    hook = SimpleNamespace(**HOOKS)
+    return SimpleNamespace(
+        getoption=lambda _: items, getini=lambda _: ini, option=option, hook=hook, pluginmanager=PLUGINS, **worker
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +41,7 @@ def config(items: str | None = None, ini: str = "auto", **more: object) -> Any: 
     ],
 )
 def test_wanted(given: Any, items: int, bundled: bool) -> None:  # noqa: ANN401, FBT001 - as above
-    """By itself above a thousand declared items, else as asked; never where pytest must run each."""
+    """By itself above two hundred declared items, else as asked; never where pytest must run each."""
     assert bundled == bundles.wanted(given, items)
 
 
@@ -63,5 +69,5 @@ def test_brief(wrong: int, right: int, bundled: bool, style: str) -> None:  # no
     run: Any = SimpleNamespace(
         results=[SimpleNamespace(outcome="failed")] * wrong + [SimpleNamespace(outcome="passed")] * right
     )
-    wiring._be_brief(state, run)  # noqa: SLF001 - what it decides is seen nowhere else in seconds
+    publish._be_brief(state, run)  # noqa: SLF001 - what it decides is seen nowhere else in seconds
     assert style == state.config.option.tbstyle

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from whyrefused.inventory import cache, command, guards, plain
+from whyrefused.inventory import cache, command, guards, plain, settings
 from whyrefused.inventory.cache import disk, key
 from whyrefused.inventory.cache.rows import read, written
-from whyrefused.inventory.reading import load
+from whyrefused.inventory.loading import load
 from whyrefused.records import BadInput, Inventory
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ CHANGES: dict[str, Callable[[Place], object]] = {
     "user told": lambda it: it.environ.update(ANSIBLE_BECOME="1"),
     "way told": lambda it: it.environ.update(ANSIBLE_TRANSPORT="local"),
     "setting told": lambda it: it.environ.update(ANSIBLE_HASH_BEHAVIOUR="merge"),
-    "program told": lambda it: it.environ.update({command.OVERRIDE: "/bin/true"}),
+    "program told": lambda it: it.environ.update({settings.OVERRIDE: "/bin/true"}),
     "limit": lambda it: setattr(it, "limit", ("web",)),
     "no limit": lambda it: setattr(it, "limit", ("nobody",)),
     "vault": lambda it: setattr(it, "vault", ("password",)),
@@ -287,10 +287,10 @@ HARMS: dict[str, Callable[[Path], object]] = {
     "empty": lambda it: it.write_bytes(b""),
     "only a head": lambda it: it.write_bytes(kept_in(it, b"")),
     "no map": lambda it: it.write_bytes(kept_in(it, b"[]")),
-    "no hosts": lambda it: it.write_bytes(kept_in(it, b'{"expects": [], "ways": [], "in": [], "hosts": [[1]]}')),
+    "no hosts": lambda it: it.write_bytes(kept_in(it, b'{"tables": {}, "hosts": {"rows": 1, "columns": []}}')),
     "deep": lambda it: it.write_bytes(kept_in(it, b"[" * 100_000)),
     "not text": lambda it: it.write_bytes(kept_in(it, b"\xff\xfe")),
-    "another schema": lambda it: it.write_bytes(it.read_bytes().replace(b"/inventory/1", b"/inventory/0")),
+    "another schema": lambda it: it.write_bytes(it.read_bytes().replace(b"/inventory/2", b"/inventory/1")),
     "others may read": lambda it: it.chmod(0o640),
     "others may write": lambda it: it.chmod(0o602),
     "others may look": lambda it: it.parent.chmod(0o755),

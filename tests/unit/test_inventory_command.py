@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from whyrefused.inventory import command
-from whyrefused.inventory.reading import load
+from whyrefused.inventory import command, settings
+from whyrefused.inventory.loading import load
 from whyrefused.records import BadInput
 
 
@@ -25,7 +25,7 @@ def written(program: Path, text: str) -> dict[str, str]:
     """The environment in which this script is the command."""
     program.write_text(f"#!/bin/sh\n{text}\n")
     program.chmod(0o755)
-    return {command.OVERRIDE: str(program), "PATH": os.environ["PATH"]}
+    return {settings.OVERRIDE: str(program), "PATH": os.environ["PATH"]}
 
 
 def problem(environ: dict[str, str]) -> str:
@@ -40,9 +40,9 @@ def test_environment_and_arguments(program: Path) -> None:
     environ = written(
         program, f'{sys.executable} -c "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))" "$@"'
     )
-    settings = {"LC_ALL": "C", "ANSIBLE_FORCE_COLOR": "1", "ANSIBLE_LOG_PATH": "/tmp/log", "ANSIBLE_VERBOSITY": "3"}  # noqa: S108 - never written
+    given = {"LC_ALL": "C", "ANSIBLE_FORCE_COLOR": "1", "ANSIBLE_LOG_PATH": "/tmp/log", "ANSIBLE_VERBOSITY": "3"}  # noqa: S108 - never written
     said = command.export(
-        ["-x", "b"], limit=["web:!db", "::1", "a[1:2],c"], vault=["v@f"], environ={**environ, **settings}
+        ["-x", "b"], limit=["web:!db", "::1", "a[1:2],c"], vault=["v@f"], environ={**environ, **given}
     )
     arguments, seen = json.loads(said.text)
     assert arguments == [
@@ -53,7 +53,7 @@ def test_environment_and_arguments(program: Path) -> None:
         "--vault-id=v@f",
         "--limit=web,!db,::1,a[1:2],c",
     ]
-    assert command.SETTINGS.items() <= seen.items()
+    assert settings.SETTINGS.items() <= seen.items()
     assert seen["LC_ALL"] == "C.UTF-8"
     assert "ANSIBLE_FORCE_COLOR" not in seen
 
@@ -114,7 +114,7 @@ def test_no_program(tmp_path: Path) -> None:
     """What is no program is said so."""
     (tmp_path / "x").write_text("not a program")
     (tmp_path / "x").chmod(0o755)
-    assert "cannot be run" in problem({command.OVERRIDE: str(tmp_path / "x")})
+    assert "cannot be run" in problem({settings.OVERRIDE: str(tmp_path / "x")})
 
 
 def test_found_beside_the_interpreter() -> None:

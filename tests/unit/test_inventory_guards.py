@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused.inventory import guards, load
+from whyrefused.inventory import bounds, guards, load
 from whyrefused.records import BadInput
 
 REFUSED = Path(__file__).parent / "data/inventory/refused"
@@ -50,7 +50,7 @@ def test_too_large(tmp_path: Path) -> None:
     """A file above the limit is not read at all."""
     path = tmp_path / "hosts.yml"
     with path.open("wb") as file:
-        file.truncate(guards.LARGEST + 1)
+        file.truncate(bounds.LARGEST + 1)
     assert refusal(path) == [f"{path}: this file is larger than 5 MiB"]
 
 

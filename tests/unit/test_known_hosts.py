@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bench import inventories
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -112,23 +113,10 @@ def test_negation_wins(names: str, host: str) -> None:
 LINES, HOSTS = 10_000, 100
 
 
-def many(*, hashed: bool, kinds: int = 1) -> str:
-    """Write a file of ten thousand lines, each of another name and another key."""
-    lines = []
-    for number in range(LINES):
-        name, salt = f"h{number // kinds}.example.com", struct.pack(">5I", *[number] * 5)
-        if hashed:
-            digest = hmac.digest(salt, name.encode(), "sha1")
-            name = f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
-        kind = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256")[number % kinds]
-        lines.append(f"{name} {kind} {base64.b64encode(b'key %d' % number).decode()}\n")
-    return "".join(lines)
-
-
 @pytest.mark.parametrize("hashed", [False, True])
 def test_few_hashes_for_many_lines(monkeypatch: pytest.MonkeyPatch, *, hashed: bool) -> None:
     """A hundred hosts and ten thousand lines: a hash a host where names are hashed, none where they are plain."""
-    table = known_hosts.parse(many(hashed=hashed, kinds=3))
+    table = known_hosts.parse(inventories.host_keys(LINES, hashed=hashed, kinds=3))
     made: list[object] = []
     real = hmac.digest
     monkeypatch.setattr(hmac, "digest", lambda *words: made.append(words) or real(*words))
@@ -136,13 +124,13 @@ def test_few_hashes_for_many_lines(monkeypatch: pytest.MonkeyPatch, *, hashed: b
         name = f"h{number * 33}.example.com"
         kinds = known_hosts.key_types([table], name)
         assert kinds == (("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa") if hashed else tuple(dict.fromkeys(kinds)))
-        assert "known" == known_hosts.judge([table], name, 22, b"key %d" % (number * 99)).verdict
+        assert "known" == known_hosts.judge([table], name, 22, inventories.key(number * 99)).verdict
     assert len(made) == (HOSTS if hashed else 0)
 
 
 def test_a_name_is_hashed_once_for_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the shown key is nobody's all lines are hashed, once; then it is known which types the host has."""
-    table = known_hosts.parse(many(hashed=True, kinds=3))
+    table = known_hosts.parse(inventories.host_keys(LINES, hashed=True, kinds=3))
     made: list[object] = []
     real = hmac.digest
     assert known_hosts.guessed([table], "h7.example.com")
@@ -157,7 +145,7 @@ def test_a_name_is_hashed_once_for_each_line(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_most_frequent_type_is_guessed() -> None:
     """It is known for most hosts; a short file is looked through instead."""
-    text = many(hashed=True)
+    text = inventories.host_keys(LINES, hashed=True, kinds=1)
     more = "".join(line.replace("ssh-ed25519", "ssh-rsa") for line in text.splitlines(keepends=True)[:7000])
     assert ("ssh-ed25519", "ssh-rsa") == known_hosts.key_types([known_hosts.parse(text + more)], "h1.example.com")
     assert ("ssh-rsa", "ssh-ed25519") == known_hosts.key_types([known_hosts.parse(text[:500] + more)], "x.example.com")

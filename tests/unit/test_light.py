@@ -11,6 +11,9 @@ import pytest
 
 CHECKS = Path(__file__).resolve().parents[2] / "checks"
 HEAVY = {"paramiko", "cryptography", "whyrefused.report", "whyrefused.report.page", "whyrefused.report.findings"}
+READERS = {"yaml", "pydantic", "pydantic_core", "ansible", "whyrefused.inventory.reading",
+           "whyrefused.inventory.command", "whyrefused.inventory.sandbox", "whyrefused.inventory.validate"}  # fmt: skip
+"""What an inventory is read by, for the first time. (jinja2 is pytest-html's too.)"""
 FLEET = "all: {hosts: {far: {ansible_host: 127.0.0.1, ansible_port: 1}}, vars: {expect: {services: {ssh: running}}}}"
 CODE = """
 import gc, json, sys, pytest
@@ -55,6 +58,18 @@ def test_a_visit_loads_it(tmp_path: Path) -> None:
     assert (1, HEAVY) == (status, HEAVY & modules)
     assert not {name for name in modules if name.partition(".")[0] == "invoke"}
     assert same
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments"), [(0, ("--collect-only", "-q")), (1, ("--findings=f.json", "--html=r.html"))]
+)
+def test_an_unchanged_inventory_is_not_read(tmp_path: Path, status: int, arguments: tuple[str, ...]) -> None:
+    """Where nothing changed since the last run no run loads what inventories are read by, nor in its later course."""
+    first, modules, _ = loaded(tmp_path, "--inventory=hosts.yml", *arguments)
+    assert first == status
+    assert {"yaml", "pydantic"} <= modules
+    again, modules, _ = loaded(tmp_path, "--inventory=hosts.yml", *arguments)
+    assert (again, set()) == (status, READERS & modules)
 
 
 def test_who_reads_a_match_exec_still_can() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whyrefused.inventory import load
-from whyrefused.inventory.expect import Expect
+from whyrefused.inventory.validate import GRAMMAR
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
 from whyrefused.plan.items import Item, LaterItem
@@ -133,7 +133,7 @@ def host(name: str, expect: dict[str, object], address: str = "", groups: tuple[
     """A host that declares this."""
     kind = "local" if name == "localhost" else "ssh"
     connection = Connection(kind=kind, address=address or name)  # type: ignore[arg-type] - one of the two
-    return Host(name=name, connection=connection, groups=groups, expect=Expect.model_validate(expect))
+    return Host(name=name, connection=connection, groups=groups, expect=GRAMMAR.validate_python(expect))
 
 
 def inventory(*hosts: Host, **groups: tuple[str, ...]) -> Inventory:

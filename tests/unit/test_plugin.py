@@ -249,6 +249,18 @@ def test_the_plugin_is_light() -> None:
     assert heavy & set(loaded) == set()
 
 
+@pytest.mark.parametrize(("expect", "named"), [(NAME_ONLY, 0), (RED, 11)], ids=["healthy", "wrong"])
+def test_causes_are_loaded_where_something_is_wrong(tmp_path: Path, expect: str, named: int) -> None:
+    """A run that finds all as declared loads none of the causes, and its page describes none."""
+    (tmp_path / "loaded.py").write_text(
+        "import sys\n\ndef pytest_unconfigure():\n"
+        "    print('LOADED', sum(name.startswith('whyrefused.causes.') for name in sys.modules))\n"
+    )
+    done = run(tmp_path, f"--inventory={inventory(tmp_path, expect)}", "-p", "loaded", f"--rootdir={tmp_path}")
+    assert f"LOADED {named}\n" in done.stdout, done.stdout + done.stderr
+    assert (tmp_path / "reports" / "latest.html").read_text().count('<section id="cause-') == named
+
+
 def test_connection_option(tmp_path: Path) -> None:
     """Testinfra's --connection is that of hosts which have none of their own."""
     path = tmp_path / "hosts.yml"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrefused.inventory.expect import Expect
+from whyrefused.inventory.validate import GRAMMAR
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
 from whyrefused.plan.keys.connects import PathItem
@@ -22,7 +22,7 @@ def inventory(**expects: object) -> Inventory:
     hosts = {
         name: Host(
             name=name, connection=Connection(kind="ssh", address=f"198.51.100.{number}"), groups=(),
-            expect=Expect.model_validate(expect),
+            expect=GRAMMAR.validate_python(expect),
         )
         for number, (name, expect) in enumerate(expects.items(), 11)
     }  # fmt: skip

@@ -27,7 +27,7 @@ def test_contents(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {path.name for path in (REPOSITORY / "checks").glob("test_*.py")}
     assert wanted <= {Path(name).name for name in names if name.startswith("whyrefused/checks/")}
-    data = {"report/page.html", "report/page.css", "report/rows.js", "report/list.js", "report/page.js",
+    data = {"report/html/page.html", "report/page.css", "report/rows.js", "report/list.js", "report/page.js",
             "report/findings.schema.json", "inventory/expect.schema.json",
             "probes/remote/dial.py", "probes/remote/dial.pl", "py.typed"}  # fmt: skip
     assert {f"whyrefused/{name}" for name in data} <= names

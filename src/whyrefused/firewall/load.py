@@ -7,6 +7,7 @@ tables are in neither and come beside.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from whyrefused.firewall import ipset, iptables, nft
@@ -15,6 +16,8 @@ from whyrefused.firewall.model import Ruleset, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ALIKE, SHORT = 8, 65_536
+"""So many rulesets of so many characters at most are held: hosts of one group mostly have the same, word for word."""
 SAVES = {"iptables-save": 4, "ip6tables-save": 6, "iptables-legacy-save": 4, "ip6tables-legacy-save": 6}
 
 
@@ -25,6 +28,13 @@ def load(nft_json: str | None, saves: Mapping[str, str]) -> Ruleset:
     `iptables-save`, `ip6tables-save`, `iptables-legacy-save`, `ip6tables-legacy-save` and `ipset save` under these
     names; one that is left out was not looked at. Raises `Unreadable` for text that is none of this or is cut short.
     """
+    texts = tuple(saves.items())
+    short = sum(map(len, (nft_json or "", *saves.values()))) <= SHORT
+    return _known(nft_json, texts) if short else _load(nft_json, texts)
+
+
+def _load(nft_json: str | None, texts: tuple[tuple[str, str], ...]) -> Ruleset:
+    saves = dict(texts)
     listed = nft.parse(nft_json) if nft_json is not None else nft.Parsed()
     sets = ipset.parse(saves["ipset save"]) if "ipset save" in saves else None
     native: dict[tuple[str, str], Table] = {}
@@ -46,6 +56,9 @@ def load(nft_json: str | None, saves: Mapping[str, str]) -> Ruleset:
     tables += [table for place, table in native.items() if place not in listed.tables and iptables.rules_in(table)]
     tables += [table for table in legacy.values() if iptables.rules_in(table)]
     return Ruleset(tables=tuple(tables), unseen=tuple(unseen), notes=tuple(listed.notes))
+
+
+_known = lru_cache(maxsize=ALIKE)(_load)
 
 
 def _listed(saved: iptables.Saved, listed: nft.Parsed, family: str) -> bool:

@@ -1,5 +1,5 @@
 """Ansible's inventory -> hosts and their expectations; every error names file and key."""
 
-from whyrefused.inventory.reading import load
+from whyrefused.inventory.loading import load
 
 __all__ = ["load"]

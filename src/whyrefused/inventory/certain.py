@@ -5,13 +5,12 @@ What is not known to be harmless is taken for harmful: then the command is asked
 
 from __future__ import annotations
 
-import configparser
 import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whyrefused.inventory.command import DROPPED, OVERRIDE, SETTINGS
+from whyrefused.inventory.settings import DROPPED, OVERRIDE, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,6 +85,8 @@ def _file(environ: Mapping[str, str]) -> bool:
     found = next((path for path in _places(environ) if path.exists() and os.access(path, os.R_OK)), None)
     if found is None:
         return True
+    import configparser  # noqa: PLC0415 - hardly anybody has such a file
+
     reader = configparser.RawConfigParser(strict=True, interpolation=None)
     try:
         reader.read_string(found.read_text(encoding="utf-8"))

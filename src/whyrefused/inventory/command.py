@@ -18,31 +18,16 @@ from typing import IO, TYPE_CHECKING
 
 from whyrefused.inventory.flaws import inert, shown
 from whyrefused.inventory.levels import is_network
+from whyrefused.inventory.settings import DROPPED, OVERRIDE, SETTINGS
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NAME = "ansible-inventory"
-OVERRIDE = "WHYREFUSED_ANSIBLE_INVENTORY"
 TIMEOUT = 300.0
 LARGEST = 256 * 1024 * 1024
 LARGEST_COMPLAINT = 256 * 1024
-
-SETTINGS = {
-    "ANSIBLE_VERBOSITY": "0",  # verbosity is written into stdout
-    "ANSIBLE_DEBUG": "0",
-    # Without these two a missing or broken source is a warning and exit status 0.
-    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1",
-    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
-    "ANSIBLE_DUPLICATE_YAML_DICT_KEY": "error",
-    "ANSIBLE_NOCOLOR": "1",
-    "ANSIBLE_LOCALHOST_WARNING": "0",
-    "ANSIBLE_DEPRECATION_WARNINGS": "0",
-    # A log would keep what the command prints, vaulted files in clear among it; the empty name is taken for a folder.
-    "ANSIBLE_LOG_PATH": os.devnull,
-}
-DROPPED = frozenset({"ANSIBLE_FORCE_COLOR", "ANSIBLE_INVENTORY_EXPORT"})
 
 COLON = re.compile(r":(?![^\[]*\])")
 """A colon outside of brackets: `web[1:3]` is one name."""

@@ -1,17 +1,19 @@
 """The shape of `expect`: what an inventory may declare of a host.
 
-The models are the grammar of the `expect` variable; the JSON Schema for editors and the table of keys in the manual
-are generated from them, so every field is described where it stands.
+These records are the grammar of the `expect` variable; the JSON Schema for editors and the table of keys in the manual
+are generated from them, so every field is described where it stands. pydantic judges by them what people write
+(`validate.py`), and is not loaded here.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from whyrefused.inventory.shape import Check, Fits, Part, about
 
 UNIT = re.compile(r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]+)?")
 NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
@@ -26,14 +28,14 @@ SCHEMES = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ssh": 22,
 """The schemes of destinations, each with the port of a URL that names none."""
 
 
-class Model(BaseModel):
-    """What all parts of `expect` share: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
 def _listed(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
     return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _filled(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError("at least one is wanted")
+    return values
 
 
 def _unit(text: str) -> str:
@@ -119,124 +121,150 @@ def _proxy(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
     return value
 
 
-Unit = Annotated[str, AfterValidator(_unit)]
-Listed = BeforeValidator(_listed)
-Sources = Annotated[tuple[Annotated[str, AfterValidator(_source)], ...], Listed]
+Unit = Annotated[str, Check(_unit)]
+Listed = Check(_listed, first=True)
+Sources = Annotated[tuple[Annotated[str, Check(_source)], ...], Listed]
 Clients = Annotated[tuple[str, ...], Listed]
-PortKey = Annotated[str, BeforeValidator(_port_key)]
-Destination = Annotated[str, AfterValidator(_destination)]
+PortKey = Annotated[str, Check(_port_key, first=True)]
+Destination = Annotated[str, Check(_destination)]
 
 
-class Service(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Part):
     """A systemd unit and the state it must be in; a word alone is its `state`."""
 
-    state: Literal["running", "stopped", "absent"] = Field(
-        "running",
-        description="`running`: active, or held ready by its socket unit; a crash loop is not running. "
-        "`stopped`: not active and not startable by a socket. `absent`: no such unit.",
+    state: Literal["running", "stopped", "absent"] = field(
+        default="running",
+        metadata=about(
+            "`running`: active, or held ready by its socket unit; a crash loop is not running. "
+            "`stopped`: not active and not startable by a socket. `absent`: no such unit."
+        ),
     )
-    enabled: bool | None = Field(None, description="Whether it starts at boot; not judged when left out.")
+    enabled: bool | None = field(default=None, metadata=about("Whether it starts at boot; not judged when left out."))
 
 
-class Port(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port(Part):
     """A port, what must listen on it, and who may and must reach it."""
 
-    state: Literal["listening", "absent"] = Field(
-        "listening", description="`absent`: nothing may listen on this port; the other keys then have no meaning."
+    state: Literal["listening", "absent"] = field(
+        default="listening",
+        metadata=about("`absent`: nothing may listen on this port; the other keys then have no meaning."),
     )
-    bind: Annotated[str, AfterValidator(_bind)] = Field(
-        "0.0.0.0",  # noqa: S104 - what clients need, not what we open
-        description="The address it must answer on. 0.0.0.0 is every IPv4 address (a dual-stack [::] counts, an "
-        "IPv6-only one does not), :: every IPv6 address; ADDRESS%DEVICE or %DEVICE for a listener bound to a device.",
+    bind: Annotated[str, Check(_bind)] = field(
+        default="0.0.0.0",  # noqa: S104 - what clients need, not what we open
+        metadata=about(
+            "The address it must answer on. 0.0.0.0 is every IPv4 address (a dual-stack [::] counts, an "
+            "IPv6-only one does not), :: every IPv6 address; ADDRESS%DEVICE or %DEVICE for a listener bound to a "
+            "device."
+        ),
     )
-    service: Unit | None = Field(None, description="The unit that must own the socket.")
-    allow: Sources = Field((), description="Who the firewall must let in: `any`, a CIDR, a host, a group.")
-    deny: Sources = Field((), description="Who the firewall must refuse: `any`, a CIDR, a host, a group.")
-    clients: Clients = Field((), description="Hosts and groups that must really connect.")
+    service: Unit | None = field(default=None, metadata=about("The unit that must own the socket."))
+    allow: Sources = field(default=(), metadata=about("Who the firewall must let in: `any`, a CIDR, a host, a group."))
+    deny: Sources = field(default=(), metadata=about("Who the firewall must refuse: `any`, a CIDR, a host, a group."))
+    clients: Clients = field(default=(), metadata=about("Hosts and groups that must really connect."))
 
 
-class ProxySettings(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings(Part):
     """The proxy that clients must be set to use, by scheme."""
 
-    http: str | None = Field(None, repr=False, description="`http_proxy`: a URL, or `none`.")
-    https: str | None = Field(None, repr=False, description="`https_proxy`: a URL, or `none`.")
-    ftp: str | None = Field(None, repr=False, description="`ftp_proxy`: a URL, or `none`.")
-    all: str | None = Field(None, repr=False, description="`all_proxy`: a URL, or `none`.")
-    no_proxy: Annotated[tuple[str, ...], Listed] | None = Field(
-        None, description="Names that `no_proxy` must hold; more may stand in it."
+    http: str | None = field(default=None, repr=False, metadata=about("`http_proxy`: a URL, or `none`."))
+    https: str | None = field(default=None, repr=False, metadata=about("`https_proxy`: a URL, or `none`."))
+    ftp: str | None = field(default=None, repr=False, metadata=about("`ftp_proxy`: a URL, or `none`."))
+    all: str | None = field(default=None, repr=False, metadata=about("`all_proxy`: a URL, or `none`."))
+    no_proxy: Annotated[tuple[str, ...], Listed] | None = field(
+        default=None, metadata=about("Names that `no_proxy` must hold; more may stand in it.")
     )
 
 
-Proxy = Annotated[Literal["none"] | ProxySettings, BeforeValidator(_proxy)]
+Proxy = Annotated[Literal["none"] | ProxySettings, Check(_proxy, first=True)]
 
 
-class Connect(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect(Part):
     """Something that the host's own software dials; a word alone is its `to`."""
 
-    to: Destination = Field(description="HOST:PORT or a URL.")
-    server: str | None = Field(None, description="The inventory host behind it; found by name or address if left out.")
-    as_: Annotated[str, Field(pattern=r"^(unit|user):[^\s:]+$")] | None = Field(
-        None, alias="as", description="Who dials: `unit:NAME` or `user:NAME`; the login user if left out."
+    to: Destination = field(metadata=about("HOST:PORT or a URL."))
+    server: str | None = field(
+        default=None, metadata=about("The inventory host behind it; found by name or address if left out.")
+    )
+    as_: Annotated[str, Fits(r"^(unit|user):[^\s:]+$")] | None = field(
+        default=None, metadata=about("Who dials: `unit:NAME` or `user:NAME`; the login user if left out.", alias="as")
     )
     configured_in: (
-        Annotated[str, Field(pattern=r"^(/[^#\x00-\x1f\x7f]+(#[^\x00-\x1f\x7f]+)?|unit:[^#\s]+#[^\x00-\x1f\x7f]+)$")]
-        | None
-    ) = Field(
-        None,
-        description="Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE. KEY is a variable, or a path "
-        "such as `database.hosts[0].url` in YAML, JSON and INI. One that names a host has its port in it or beside it: "
-        "`DB_PORT` for `DB_HOST`, `port` for `hostname` or `server`, `KEY_port` for any other.",
+        Annotated[str, Fits(r"^(/[^#\x00-\x1f\x7f]+(#[^\x00-\x1f\x7f]+)?|unit:[^#\s]+#[^\x00-\x1f\x7f]+)$")] | None
+    ) = field(
+        default=None,
+        metadata=about(
+            "Where the client has it from: FILE, FILE#KEY or unit:NAME#VARIABLE. KEY is a variable, or a path "
+            "such as `database.hosts[0].url` in YAML, JSON and INI. One that names a host has its port in it or beside "
+            "it: `DB_PORT` for `DB_HOST`, `port` for `hostname` or `server`, `KEY_port` for any other."
+        ),
     )
-    proxy: Proxy | None = Field(None, description="The proxy on this way; the host's `proxy` if left out.")
+    proxy: Proxy | None = field(default=None, metadata=about("The proxy on this way; the host's `proxy` if left out."))
 
 
-class Browse(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browse(Part):
     """A page that a browser on the host must open; a word alone is its `url`."""
 
-    url: Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(_destination)] = Field(
-        description="http:// or https:// URL."
+    url: Annotated[str, Fits(r"^https?://\S+$"), Check(_destination)] = field(
+        metadata=about("http:// or https:// URL.")
     )
-    as_: Annotated[str, Field(pattern=r"^user:[^\s:]+$")] | None = Field(
-        None, alias="as", description="`user:NAME`; the login user if left out."
+    as_: Annotated[str, Fits(r"^user:[^\s:]+$")] | None = field(
+        default=None, metadata=about("`user:NAME`; the login user if left out.", alias="as")
     )
-    profile: Annotated[str, Field(pattern=r"^/")] | None = Field(None, description="The browser profile's folder.")
+    profile: Annotated[str, Fits(r"^/")] | None = field(default=None, metadata=about("The browser profile's folder."))
 
 
-def _short(key: str) -> BeforeValidator:
+def _short(key: str) -> Check:
     """A word alone stands for the map with only this key."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+    return Check(lambda value: {key: value} if isinstance(value, str) else value, first=True)
 
 
-class Expect(Model):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect(Part):
     """All that may be declared of a host."""
 
-    services: dict[Unit, Annotated[Service, _short("state")]] = Field(
-        default_factory=dict, description="systemd units, `.service` may be left out, and the state each must be in."
+    services: dict[Unit, Annotated[Service, _short("state")]] = field(
+        default_factory=dict,
+        metadata=about("systemd units, `.service` may be left out, and the state each must be in."),
     )
-    ports: dict[PortKey, Annotated[Port, _short("state")]] = Field(
-        default_factory=dict, description="Ports as PORT/tcp or PORT/udp, and what must listen there for whom."
+    ports: dict[PortKey, Annotated[Port, _short("state")]] = field(
+        default_factory=dict, metadata=about("Ports as PORT/tcp or PORT/udp, and what must listen there for whom.")
     )
     resolves: dict[
-        Annotated[str, AfterValidator(_name)],
-        Annotated[tuple[Annotated[str, AfterValidator(_answer)], ...], Listed, Field(min_length=1)],
-    ] = Field(
+        Annotated[str, Check(_name)],
+        Annotated[tuple[Annotated[str, Check(_answer)], ...], Check(_filled), Listed],
+    ] = field(
         default_factory=dict,
-        description="Names, and the addresses that this host's own resolver order must give for each: every address "
-        "listed and no other. A CIDR permits the addresses in it without demanding any.",
+        metadata=about(
+            "Names, and the addresses that this host's own resolver order must give for each: every address "
+            "listed and no other. A CIDR permits the addresses in it without demanding any."
+        ),
     )
-    connects: tuple[Annotated[Connect, _short("to")], ...] = Field((), description="What this host's software dials.")
-    proxy: Proxy | None = Field(
-        None, description="`none`, or the proxy that login shells, /etc/environment, systemd and its units must use."
+    connects: tuple[Annotated[Connect, _short("to")], ...] = field(
+        default=(), metadata=about("What this host's software dials.")
     )
-    browses: tuple[Annotated[Browse, _short("url")], ...] = Field((), description="Pages a browser here must open.")
-    headroom: dict[Literal["backlog", "files", "conntrack"], Annotated[str, BeforeValidator(_percent)]] = Field(
-        default_factory=dict, description="The share of each limit that must still be free."
+    proxy: Proxy | None = field(
+        default=None,
+        metadata=about("`none`, or the proxy that login shells, /etc/environment, systemd and its units must use."),
     )
-    forwards: dict[PortKey, Destination] = Field(
-        default_factory=dict, description="Port forwards (NAT) that must exist: PORT/tcp, and the HOST:PORT behind it."
+    browses: tuple[Annotated[Browse, _short("url")], ...] = field(
+        default=(), metadata=about("Pages a browser here must open.")
     )
-    wide: Literal["consistent"] | None = Field(
-        None,
-        description="`consistent`: no port that a program bound wide (0.0.0.0, [::]) is shut to everybody by a "
-        "firewall rule made for that very port. Skipped where the login may not read the rules.",
+    headroom: dict[Literal["backlog", "files", "conntrack"], Annotated[str, Check(_percent, first=True)]] = field(
+        default_factory=dict, metadata=about("The share of each limit that must still be free.")
+    )
+    forwards: dict[PortKey, Destination] = field(
+        default_factory=dict,
+        metadata=about("Port forwards (NAT) that must exist: PORT/tcp, and the HOST:PORT behind it."),
+    )
+    wide: Literal["consistent"] | None = field(
+        default=None,
+        metadata=about(
+            "`consistent`: no port that a program bound wide (0.0.0.0, [::]) is shut to everybody by a "
+            "firewall rule made for that very port. Skipped where the login may not read the rules."
+        ),
     )

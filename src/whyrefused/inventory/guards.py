@@ -13,22 +13,18 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from whyrefused.inventory.bounds import MOST_HOSTS, RANGE, VAULT, too_many_hosts
 from whyrefused.inventory.flaws import shown
 from whyrefused.records import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LARGEST = 5 * 1024 * 1024
 DEEPEST = 50
 MOST_NODES = 500_000
 MOST_ALIASED = 100_000
-MOST_HOSTS = 100_000
 MOST_PROBLEMS = 100
 
-VAULT = "$ANSIBLE_VAULT;"
-SUFFIXES = (".yml", ".yaml", ".json")
-RANGE = re.compile(r"\[([0-9]{1,18}|[A-Za-z]):([0-9]{1,18}|[A-Za-z])(?::[0-9]+)?\]")
 SEXAGESIMAL = re.compile(r"[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+")
 OCTAL = re.compile(r"[-+]?0[0-7]+")
 """What YAML 1.1, and so Ansible, reads as another number than it looks like."""
@@ -196,24 +192,6 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def too_many_hosts(text: str) -> bool:
-    """Would the ranges in this text (`web[1:50]`) expand to more hosts than a fleet has?"""
-    total, product, end = 0, 1, 0
-    for found in RANGE.finditer(text):
-        between = text[end : found.start()]
-        if end and not between.isspace() and " " not in between and "\n" not in between and "," not in between:
-            total -= product
-        else:
-            product = 1
-        first, last = found.groups()
-        product *= max(1, int(last) - int(first) + 1) if first.isdigit() and last.isdigit() else 26
-        total += product
-        end = found.end()
-        if total > MOST_HOSTS:
-            return True
-    return False
 
 
 def _ranges(text: str, file: str) -> Iterator[Problem]:

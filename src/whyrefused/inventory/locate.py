@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from whyrefused.inventory.guards import VAULT
+from whyrefused.inventory.bounds import VAULT
 from whyrefused.inventory.merge import SHORT, alike
 
 if TYPE_CHECKING:

@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import MISSING
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter
-
 from whyrefused.inventory import expect as grammar
 from whyrefused.inventory.merge import LISTS, SHORT
-from whyrefused.inventory.validate import models
+from whyrefused.inventory.shape import Part
+from whyrefused.inventory.validate import GRAMMAR, models, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from pydantic.fields import FieldInfo
+    from dataclasses import Field
 
 TABLE = "docs/expect.md"
 SCHEMA = "src/whyrefused/inventory/expect.schema.json"
 HERE = Path(__file__)
 
-Part = type[BaseModel]
 Document = dict[str, Any]
 
 EXAMPLES: Mapping[str, Mapping[str, str]] = {
@@ -131,15 +129,15 @@ def table() -> str:
     for part in parts():
         sections.append(f"\n## {TITLES[part.__name__]}\n\n{_prose(part)}\n")
         rows = ["| key | type | default | meaning | example |", "|---|---|---|---|---|"]
-        rows += [_row(part, name, field) for name, field in part.model_fields.items()]
+        rows += [_row(part, key, field) for key, field in written(part).items()]
         sections.append("\n".join(rows) + "\n")
     return "\n".join(sections)
 
 
-def parts() -> tuple[Part, ...]:
+def parts() -> tuple[type[Part], ...]:
     """Which parts has the grammar, the outermost first?"""
-    found: dict[Part, None] = {}
-    pending: list[Part] = [grammar.Expect]
+    found: dict[type[Part], None] = {}
+    pending: list[type[Part]] = [grammar.Expect]
     while pending:
         part = pending.pop(0)
         if part not in found:
@@ -148,30 +146,30 @@ def parts() -> tuple[Part, ...]:
     return tuple(found)
 
 
-def _hints(part: Part) -> dict[str, Any]:
-    return {name: hint for name, hint in get_type_hints(part, include_extras=True).items() if name in part.model_fields}
+def _hints(part: type[Part]) -> dict[str, Any]:
+    hints = get_type_hints(part, include_extras=True)
+    return {key: hints[field.name] for key, field in written(part).items()}
 
 
-def _prose(part: Part) -> str:
+def _prose(part: type[Part]) -> str:
     return " ".join((part.__doc__ or "").split())
 
 
-def _row(part: Part, name: str, field: FieldInfo) -> str:
-    key = field.alias or name
-    default = "required" if field.is_required() else _default(field)
+def _row(part: type[Part], key: str, field: Field[Any]) -> str:
     cells = (
         f"`{key}`",
-        _words(_hints(part)[name], SHORT.get(key) if part is grammar.Expect else None),
-        default,
-        field.description or "",
+        _words(_hints(part)[key], SHORT.get(key) if part is grammar.Expect else None),
+        _default(field),
+        field.metadata["description"],
         f"`{EXAMPLES[part.__name__][key]}`",
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
-    return f"`{value}`" if isinstance(value, str) else ""
+def _default(field: Field[Any]) -> str:
+    if field.default is MISSING:
+        return "required" if field.default_factory is MISSING else ""
+    return f"`{field.default}`" if isinstance(field.default, str) else ""
 
 
 NAMED: tuple[tuple[object, str], ...] = (
@@ -190,7 +188,7 @@ def _words(hint: Any, short: str | None = None) -> str:  # noqa: ANN401 - any an
         return known
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        listed = any(getattr(it, "func", None) is grammar.Listed.func for it in hint.__metadata__)
+        listed = grammar.Listed in hint.__metadata__
         return "list, or one word" if listed else _words(arguments[0], short)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
@@ -201,7 +199,7 @@ def _words(hint: Any, short: str | None = None) -> str:  # noqa: ANN401 - any an
         return f"list of {_or_short(_words(arguments[0]), short)}"
     if type(None) in arguments or origin is Union or arguments:
         return " or ".join(dict.fromkeys(_words(argument) for argument in arguments if argument is not type(None)))
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
+    if isinstance(hint, type) and issubclass(hint, Part):
         return "map"
     return {bool: "true or false", str: "text"}.get(hint, str(hint))
 
@@ -212,9 +210,10 @@ def _or_short(words: str, short: str | None) -> str:
 
 def schema() -> Document:
     """Which JSON Schema lets an editor check `expect` wherever it may stand in an inventory?"""
-    made = TypeAdapter(grammar.Expect).json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    made = GRAMMAR.json_schema(by_alias=True, ref_template="#/$defs/{model}")
     parts_ = {**made.pop("$defs"), "Expect": made}
-    definitions = {name: _loosened(name, part) for name, part in parts_.items()}
+    about = {part.__name__: {"description": _prose(part)} for part in parts()}
+    definitions = {name: _loosened(name, {**part, **about[name]}) for name, part in parts_.items()}
     variables: Document = {"properties": {"expect": {"$ref": "#/$defs/Expect"}}}
     definitions["Variables"] = variables
     definitions["Hosts"] = {"additionalProperties": {"$ref": "#/$defs/Variables"}}

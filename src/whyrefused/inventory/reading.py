@@ -1,4 +1,4 @@
-"""Who is in the inventory, how is each reached, and what must be true of each?
+"""What do these files make of an inventory, read from the beginning?
 
 pydantic and jinja2 take longer to load than the rest of this package. What needs them is loaded when it is needed:
 `ansible-inventory`, where it is asked, should have begun long before.
@@ -6,21 +6,19 @@ pydantic and jinja2 take longer to load than the rest of this package. What need
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whyrefused.inventory import command, guards, levels, locate
-from whyrefused.inventory.certain import settled
+from whyrefused.inventory import command, levels, locate
+from whyrefused.inventory.bounds import VAULT
 from whyrefused.inventory.flaws import discreet, inert, nearest, shown
 from whyrefused.inventory.levels import EXPECT
-from whyrefused.inventory.sources import examine, gather, readable
+from whyrefused.inventory.sources import examine, readable
 from whyrefused.records import BadInput, Inventory, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from whyrefused.inventory.command import Export
     from whyrefused.inventory.levels import Tree
@@ -39,30 +37,29 @@ class Answer:
     unmatched: tuple[str, ...] = ()  # parts of --limit that name nobody
 
 
-def load(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What came of an inventory, and of what."""
+
+    inventory: Inventory
+    files: tuple[Source, ...]
+    plain: bool  # whether these files alone say so, and no command was asked
+
+
+def read(  # noqa: PLR0913 - all that has a say in it
+    found: Found,
     sources: Sequence[str],
+    limit: Sequence[str],
+    vault: Sequence[str],
+    environ: Mapping[str, str],
     *,
-    limit: Sequence[str] = (),
-    vault: Sequence[str] = (),
-    environ: Mapping[str, str] = os.environ,
-    cache: Path | None = None,
-) -> Inventory:
-    """What should be true, by these sources? Raises BadInput with every problem at once.
-
-    `limit` holds Ansible host patterns, `vault` what Ansible takes as --vault-id: `[LABEL@]FILE`. `cache` is the folder
-    where outcomes are kept, and looked for.
-    """
-    from whyrefused.inventory.cache import slot  # noqa: PLC0415 - see the top
-
-    found = gather(sources)
-    certain = not vault and settled(sources, found, environ)
-    kept = slot(cache, sources, found, limit, environ) if cache and certain else None
-    if kept and (before := kept.get(readable)):
-        return before
+    certain: bool,
+) -> Made:
+    """What should be true, by what was found at these sources? Raises BadInput with every problem at once."""
     files, problems = examine(found)
     _stop(*problems, *_arguments(sources, vault))
     plain = _plain(sources, found, files, limit) if certain else None
-    vaulted = {(file.kind, file.name) for file in files if file.text.startswith(guards.VAULT)}
+    vaulted = {(file.kind, file.name) for file in files if file.text.startswith(VAULT)}
     answer = plain or _asked(sources, limit, vault, environ, vaulted)
     tree = answer.tree
     _stop(*_nobody(tree, sources))
@@ -76,9 +73,7 @@ def load(
         selected=tuple(host for host in tree.hosts if host in answer.chosen),
         warnings=tuple(_warnings(tree, inventory, answer.unmatched)),
     )
-    if kept and plain:
-        kept.put(result, files)
-    return result
+    return Made(inventory=result, files=files, plain=plain is not None)
 
 
 def judge(

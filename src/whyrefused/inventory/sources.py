@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused.inventory import guards
-from whyrefused.inventory.flaws import shown
+from whyrefused.inventory import bounds
 from whyrefused.records import Problem
 
 if TYPE_CHECKING:
@@ -91,6 +90,8 @@ def _say(found: Found, problem: Problem) -> None:
 
 def examine(found: Found) -> tuple[tuple[Source, ...], tuple[Problem, ...]]:
     """What stands in the plain ones of these files, and what must not reach Ansible?"""
+    from whyrefused.inventory import guards  # noqa: PLC0415 - it loads yaml
+
     sources: list[Source] = []
     problems: list[Problem] = []
     waiting = list(reversed(found.problems))
@@ -105,7 +106,7 @@ def examine(found: Found) -> tuple[tuple[Source, ...], tuple[Problem, ...]]:
             problems.append(Problem(message="this file is not UTF-8 text", file=file.path))
             continue
         sources.append(Source(path=file.path, text=text, kind=file.kind, name=file.name, given=file.given))
-        yaml_only = file.kind != "inventory" or file.path.endswith(guards.SUFFIXES)
+        yaml_only = file.kind != "inventory" or file.path.endswith(bounds.SUFFIXES)
         problems.extend(guards.problems(text, file.path, must_be_yaml=yaml_only))
     return tuple(sources), (*problems, *(problem for _, problem in reversed(waiting)))
 
@@ -116,7 +117,7 @@ def _text(data: bytes) -> str:
 
 def is_script(file: File) -> bool:
     """Is this a program that prints an inventory?"""
-    return file.executable and file.kind == "inventory" and not file.path.endswith(guards.SUFFIXES)
+    return file.executable and file.kind == "inventory" and not file.path.endswith(bounds.SUFFIXES)
 
 
 def readable(path: str) -> bool:
@@ -128,18 +129,24 @@ def _places(sources: Sequence[str], found: Found) -> Iterator[_Place]:
     seen: set[Path] = set()
     for source in sources:
         if "," in source:  # Ansible's own rule: a list of hosts, not a path
-            if any(map(guards.too_many_hosts, source.split(","))):
-                _say(found, Problem(message=f"{shown(source)} stands for too many hosts"))
+            if any(map(bounds.too_many_hosts, source.split(","))):
+                _say(found, Problem(message=f"{_shown(source)} stands for too many hosts"))
             continue
         path = Path(source).expanduser()
         if not source or "\0" in source or not path.exists():
-            _say(found, Problem(message=f"there is no inventory at {shown(source, 200)}", file=source))
+            _say(found, Problem(message=f"there is no inventory at {_shown(source, 200)}", file=source))
             continue
         base = path if path.is_dir() else path.parent
         yield from _walk(_Place(path=path, kind="inventory", given=source), found)
         if base not in seen:
             yield from _variables(base, source, found)
         seen.add(base)
+
+
+def _shown(source: str, *longest: int) -> str:
+    from whyrefused.inventory.flaws import shown  # noqa: PLC0415 - only where something is wrong
+
+    return shown(source, *longest)
 
 
 def _inside(folder: Path, found: Found) -> tuple[Path, ...]:
@@ -162,7 +169,7 @@ def _walk(place: _Place, found: Found, depth: int = 0) -> Iterator[_Place]:
     for path in _inside(place.path, found):
         if place.kind == "inventory" and (path.name.endswith(IGNORED) or path.name in {*FOLDERS, "vars_plugins"}):
             continue
-        if place.kind != "inventory" and path.suffix not in {"", *guards.SUFFIXES} and path.is_file():
+        if place.kind != "inventory" and path.suffix not in {"", *bounds.SUFFIXES} and path.is_file():
             continue
         yield from _walk(replace(place, path=path), found, depth + 1)
 
@@ -172,7 +179,7 @@ def _variables(base: Path, given: str, found: Found) -> Iterator[_Place]:
     for folder, kind in FOLDERS.items():
         parent = base / folder
         for path in _inside(parent, found) if parent.is_dir() else ():
-            plain = path.suffix in guards.SUFFIXES and not path.is_dir()
+            plain = path.suffix in bounds.SUFFIXES and not path.is_dir()
             name = path.stem if plain else path.name
             if plain or path.is_dir() or _bare(path):
                 yield from _walk(_Place(path=path, kind=kind, name=name, given=given), found)
@@ -200,8 +207,8 @@ def _take(place: _Place, found: Found) -> None:
             executable=bool(state.st_mode & 0o111),
         )
         if not is_script(file):
-            if state.st_size > guards.LARGEST:
-                _say(found, Problem(message=f"this file is larger than {guards.LARGEST // 1024**2} MiB", file=path))
+            if state.st_size > bounds.LARGEST:
+                _say(found, Problem(message=f"this file is larger than {bounds.LARGEST // 1024**2} MiB", file=path))
                 return
             file = replace(file, data=_bytes(place.path))
     except OSError as error:
@@ -212,4 +219,4 @@ def _take(place: _Place, found: Found) -> None:
 
 def _bytes(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(guards.LARGEST + 1)
+        return file.read(bounds.LARGEST + 1)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from whyrefused.inventory.expect import Expect, destination
 from whyrefused.inventory.flaws import Flaw, attempt, kind, misplaced, nearest, shown, veiled
 from whyrefused.inventory.levels import is_network
+from whyrefused.inventory.shape import Part
 from whyrefused.inventory.templates import BROKEN
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from whyrefused.inventory.flaws import Path
 
+GRAMMAR = TypeAdapter(Expect)
 LOCALHOST = "localhost"
 BOOLEANS = ["true", "false", "yes", "no", "on", "off", "maybe", "auto", "always", "never"]
 KEY = "[key]"
@@ -66,7 +68,7 @@ def expectation(merged: Mapping[str, Any]) -> tuple[Expect | None, tuple[Flaw, .
 
 def _validated(merged: Mapping[str, Any]) -> tuple[Expect | None, list[ErrorDetails]]:
     try:
-        return Expect.model_validate(merged), []
+        return GRAMMAR.validate_python(merged), []
     except ValidationError as failed:
         return None, failed.errors(include_url=False)
 
@@ -118,13 +120,13 @@ def _other_branch(error: ErrorDetails, tags: tuple[str, ...], written: object) -
     """Is this said of a form that was not written: of the word where a map stands, of the map where a word does?"""
     if any(tag.startswith("literal[") for tag in tags):
         return isinstance(written, Mapping)
-    return error["type"] == "model_type" and any(tag.endswith("Settings") for tag in tags)
+    return error["type"] == "dataclass_type" and any(tag.endswith("Settings") for tag in tags)
 
 
 def _message(error: ErrorDetails, path: Path, *, of_key: bool) -> str:
     sort, value, context = error["type"], error["input"], error.get("ctx", {})
     name = path[-1] if path else ""
-    if sort == "extra_forbidden":
+    if sort == "unexpected_keyword_argument":
         siblings = keys(_model(path[:-1]))
         return f"unknown key {shown(name)}{nearest(name, siblings) or '; known are ' + ', '.join(sorted(siblings))}"
     if sort == "missing":
@@ -176,42 +178,46 @@ def _unquoted(value: object) -> str:
 def _wrong_kind(sort: str, value: object) -> str:
     if sort == "string_type":
         return _unquoted(value)
-    if sort == "model_type" and isinstance(value, bool):
+    if sort == "dataclass_type" and isinstance(value, bool):
         return _unquoted(value)
-    if sort in {"dict_type", "model_type", "mapping_type"}:
+    if sort in {"dict_type", "dataclass_type", "mapping_type"}:
         hint = "; write {} for the defaults" if value is None else ""
         return f"a map of keys is wanted, not {misplaced(value)}{hint}"
     if sort == "tuple_type":
         return f"a list is wanted, not {misplaced(value)}"
     if sort.startswith("bool"):
         return f"true or false is wanted, not {shown(value)}"
-    return "at least one is wanted" if sort == "too_short" else ""
+    return ""
 
 
-def models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any annotation
-    """Which models can stand under this annotation?"""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def models(annotation: Any) -> Iterator[type[Part]]:  # noqa: ANN401 - any annotation
+    """Which parts of the grammar can stand under this annotation?"""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
         yield annotation
     elif get_origin(annotation) is not Literal:
         for part in get_args(annotation)[: 1 if get_origin(annotation) is Annotated else None]:
             yield from models(part)
 
 
-def keys(model: type[BaseModel] | None) -> dict[str, str]:
+def written(part: type[Part] | None) -> dict[str, Field[Any]]:
+    """Which fields has this part of the grammar, by the keys that people write?"""
+    return {field.metadata.get("alias", field.name): field for field in fields(part)} if part else {}
+
+
+def keys(part: type[Part] | None) -> dict[str, str]:
     """Which keys does this part of the grammar know, as they are written, and what is each?"""
-    fields = model.model_fields if model else {}
-    return {field.alias or name: field.description or "" for name, field in fields.items()}
+    return {key: field.metadata["description"] for key, field in written(part).items()}
 
 
-def _model(path: Path) -> type[BaseModel] | None:
+def _model(path: Path) -> type[Part] | None:
     """Which part of the grammar stands at this path?"""
-    model: type[BaseModel] | None = Expect
+    model: type[Part] | None = Expect
     for part in path:
         if model is None:
             return None
-        names = {field.alias or name: name for name, field in model.model_fields.items()}
-        if part in names:
-            found = next(models(get_type_hints(model, include_extras=True)[names[str(part)]]), None)
+        known = written(model)
+        if part in known:
+            found = next(models(get_type_hints(model, include_extras=True)[known[str(part)].name]), None)
             held, model = model, found
             if found is None and held is not Expect:
                 return None

@@ -25,7 +25,7 @@ from whyrefused.report.view import BRIEF, FULL, Budget, blocks, cards, ordered
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
     from whyrefused.records import Result, Run
     from whyrefused.report.totals import Totals
@@ -41,6 +41,8 @@ MEANING = {
 EVERYWHERE = ("all", "ungrouped")
 """Groups of Ansible's own that part nothing."""
 SCRIPTS = ("rows.js", "list.js", "page.js")
+EVERY_PAGE = ("page.html", "macros.html", "overview.html", "items.html")
+"""The others are compiled, which takes long, on pages that have something to say there."""
 WITHOUT_SCRIPT = 500
 """How many hosts, and how many items, stand on the page for a browser that runs no script; the worst first."""
 WITHOUT_SCRIPT_EVIDENCE = 1_000_000
@@ -59,7 +61,7 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
     keys = _keys(found, causes)
     said, unsaid = reasons(results)
     of = totals(run)
-    return _template().render(
+    return _template("page.html").render(
         run=run,
         of=of,
         headline=headline(run, of),
@@ -67,7 +69,6 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
         shares=_shares(of),
         meaning=MEANING,
         title=_title(run, of),
-        moment=_moment,
         policy=_policy(style, script),
         style=_markup(style),
         script=_markup(script),
@@ -89,10 +90,6 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
         },
         foreign=sorted(run.foreign),
         manual=[(slug("cause", id_), title, _paragraphs(text)) for id_, (title, text) in _listed(causes)],
-        counted=counted,
-        cut=cut,
-        slug=slug,
-        version=__version__,
     )
 
 
@@ -202,7 +199,7 @@ def _package(name: str) -> str:
 
 
 def _markup(text: str) -> str:
-    from markupsafe import Markup  # noqa: PLC0415 - see _template
+    from markupsafe import Markup  # noqa: PLC0415 - see _templates
 
     return Markup(text)  # noqa: S704 - our own style and script; `_inert` has closed the only way out
 
@@ -213,16 +210,28 @@ def _finalize(value: Any) -> Any:  # noqa: ANN401 - whatever an expression gives
 
 
 def warm_up() -> None:
-    """Compile the page's template now, in a thread of the caller's, while something else takes its time."""
-    _template()
+    """Compile what every page has now, in a thread of the caller's, while something else takes its time."""
+    for part in EVERY_PAGE:
+        _template(part)
+
+
+def _template(name: str) -> Template:
+    return _templates().get_template(name)
 
 
 @functools.cache
-def _template() -> Template:
+def _templates() -> Environment:
     # jinja2 costs 40 ms to import, and whoever wants `terminal` or `summary` has no page to make.
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - see above
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - see above
 
     environment = Environment(
-        autoescape=True, finalize=_finalize, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=_finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        loader=FunctionLoader(lambda name: _package(f"html/{name}")),
     )
-    return environment.from_string(_package("page.html"))
+    environment.globals.update(counted=counted, cut=cut, moment=_moment, slug=slug, version=__version__)
+    return environment

@@ -6,15 +6,12 @@ secret. Why, and what is part of the key: docs/decisions/0024-inventory-read-her
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whyrefused.inventory.cache import disk, rows
 from whyrefused.inventory.cache.disk import folder
 from whyrefused.inventory.cache.key import key_of, name_of
-from whyrefused.inventory.flaws import SECRET_NAME
-from whyrefused.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,11 +21,6 @@ if TYPE_CHECKING:
     from whyrefused.records import Inventory
 
 __all__ = ["Slot", "folder", "slot"]
-
-SECRETIVE = re.compile(SECRET_NAME + r"[\w-]{0,40}[\"']?\s{0,9}[:=]", re.IGNORECASE)
-"""A key, at any depth and in any kind of file, that by its name may hold a secret."""
-OF_ANOTHER = re.compile(r"~\w")
-"""The home of a user by name: where that is may change without a file of the inventory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +44,12 @@ class Slot:
 
     def put(self, inventory: Inventory, files: Iterable[Source]) -> None:
         """Keep it for the next run, unless it may hold a secret."""
-        if any(host.connection.password for host in inventory.hosts.values()):
-            return
-        if any(SECRETIVE.search(file.text) or OF_ANOTHER.search(file.text) for file in files):
+        from whyrefused.inventory.cache import secretive  # noqa: PLC0415 - only where something is kept
+
+        if secretive.inventory(inventory, files):
             return
         text = rows.written(inventory)
-        if redact(text) == text and rows.read(text) == inventory:
+        if not secretive.text(text) and rows.read(text) == inventory:
             disk.put(self.file, self.key, text)
 
 

@@ -12,12 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whyrefused.files import PRIVATE_FOLDER, make_folder, write
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA = "whyrefused/inventory/1"
+SCHEMA = "whyrefused/inventory/2"
 LARGEST = 128 * 1024 * 1024
 MOST = 32
 """So many inventories are kept; the one that was written first goes."""
@@ -45,6 +43,8 @@ def get(place: Path, key: str) -> str | None:
 
 def put(place: Path, key: str, body: str) -> None:
     """Keep this there, whole or not at all."""
+    from whyrefused.files import make_folder, write  # noqa: PLC0415 - not where something is only read
+
     head = f"{SCHEMA} {key} {hashlib.sha256(body.encode()).hexdigest()}\n"
     if len(body) > LARGEST:
         return
@@ -86,6 +86,3 @@ def _prune(folder: Path) -> None:
     )
     for path in kept[: max(0, len(kept) - MOST)]:
         path.unlink()
-
-
-__all__ = ["PRIVATE_FOLDER", "folder", "get", "put"]

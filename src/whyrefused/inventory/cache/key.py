@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 READERS = ("jinja2", "pydantic", "PyYAML")
 """Others' code that has a say in what an inventory means."""
+VERSION = re.compile(r"^Version: (.+)$", re.MULTILINE)
 
 
 def key_of(given: Sequence[str], found: Found, limit: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -45,6 +47,13 @@ def key_of(given: Sequence[str], found: Found, limit: Sequence[str], environ: Ma
 def name_of(given: Sequence[str], limit: Sequence[str]) -> str:
     """Under which name is it kept? One for each inventory, so that a new one takes the place of the old."""
     return hashlib.sha256(json.dumps([list(given), list(limit), _here()]).encode()).hexdigest()[:32]
+
+
+def version(name: str) -> str:
+    """Which version of this distribution is installed? Its page of metadata is long, and not parsed for one line."""
+    installed = distribution(name)
+    found = VERSION.search(installed.read_text("METADATA") or "")
+    return found[1] if found else installed.version
 
 
 def _here() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.inventory.guards import VAULT
+from whyrefused.inventory.bounds import VAULT
 from whyrefused.inventory.plain import variables
 from whyrefused.inventory.plain.files import add_file, add_list
 from whyrefused.inventory.plain.groups import ALL, PRIORITY, Group, Members, foreign

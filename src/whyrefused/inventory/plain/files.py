@@ -7,7 +7,7 @@ import shlex
 from os.path import splitext
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.inventory.guards import SUFFIXES
+from whyrefused.inventory.bounds import SUFFIXES
 from whyrefused.inventory.plain import names
 from whyrefused.inventory.plain.groups import UNGROUPED, Members
 from whyrefused.inventory.plain.unsure import Unreadable, Unsure

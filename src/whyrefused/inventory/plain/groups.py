@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from whyrefused.inventory.guards import MOST_HOSTS
+from whyrefused.inventory.bounds import MOST_HOSTS
 from whyrefused.inventory.plain.unsure import Unsure
 from whyrefused.inventory.plain.values import printed
 

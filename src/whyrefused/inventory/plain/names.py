@@ -6,7 +6,7 @@ import re
 from itertools import product
 from string import ascii_letters
 
-from whyrefused.inventory.guards import MOST_HOSTS
+from whyrefused.inventory.bounds import MOST_HOSTS
 from whyrefused.inventory.plain.unsure import Unsure
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -7,7 +7,7 @@ from os.path import splitext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.inventory.guards import SUFFIXES
+from whyrefused.inventory.bounds import SUFFIXES
 from whyrefused.inventory.plain.unsure import Unsure
 from whyrefused.inventory.plain.values import document
 from whyrefused.inventory.sources import FOLDERS
