@@ -15,7 +15,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import _rights, registry
+from whyrefused.probes import _rights, known, registry
 from whyrefused.records import Frame, Missing
 
 if TYPE_CHECKING:
@@ -75,13 +75,19 @@ $(left 2>/dev/null)"; kill $w; wait $w; fi
 
 # The token is for no program's environment. A frame that is too large is told as one without a status. A fragment finds
 # in seen_NAME what the frame NAME holds, if that ended well and was asked before. A shell whose variables have no
-# memory left ends; what it starts may have as much as before.
+# memory left ends; what it starts may have as much as before. What is known without a look at more than files is told
+# without a subshell.
 TOGETHER = r"""
 if [ "$1" ]; then "p_$1"; exit; fi
 _token=$token; unset token; timeout() { shift; "$@"; }
-_v=; [ "$( ulimit -S -v 2>/dev/null )" != unlimited ] || { ulimit -S -v MEMORY 2>/dev/null && _v=1; }
+_v=; { ulimit -S -v unlimited && ulimit -S -v MEMORY && _v=1; } 2>/dev/null
 frame() {
 o=$( trap 'printf "\n%s %s" "$?" "$_token"' EXIT; [ -z "$_v" ] || ulimit -S -v unlimited; exec </dev/null 2>&1; "p_$1" )
+tell "$@"
+}
+brief() { told=; if "k_$1"; then o="$told
+0 $_token"; tell "$@"; else frame "$@"; fi; }
+tell() {
 [ "${#o}" -le "$2" ] || o=
 printf 'BEGIN %s %s %s\n%s\nEND %s %s\n' "$_token" "$1" "${#o}" "$o" "$_token" "$1"
 case $o in *"
@@ -172,11 +178,19 @@ def _beside(slow: Iterable[str], body: str) -> str:
 
 def _together(probes: Mapping[str, Probe], asked: Mapping[str, Asked]) -> str:
     """Which program asks all of these, or one that is its argument? Empty where it would be too long."""
-    order = sorted(probes, key=lambda name: (probes[name].SIDE_BY_SIDE, bool(probes[name].AFTER), name))
+    order = sorted(probes, key=lambda name: (*_place(name, probes), name))
     parts = [f"p_{name}() {{\n{probes[name].fragment(asked[name])}\n}}" for name in order]
-    frames = [f"frame {name} {probes[name].BYTES}" for name in order]
+    brief = {name: text for name in order if (text := known(probes[name], asked[name]))}
+    parts += [f"k_{name}() {{\n{text}\n}}" for name, text in brief.items()]
+    frames = [f"{'brief' if name in brief else 'frame'} {name} {probes[name].BYTES}" for name in order]
     text = "\n".join([*parts, TOGETHER.strip(), *frames, "printf 'ALL %s\\n' \"$_token\""])
     return text if probes and len(text.encode()) <= ARGUMENT else ""
+
+
+def _place(name: str, probes: Mapping[str, Probe]) -> tuple[bool, int]:
+    """When is it asked? Behind all that it looks at, and what may be slow as late as can be."""
+    before = [_place(one, probes) for one in probes[name].AFTER if one in probes]
+    return max((probes[name].SIDE_BY_SIDE, *(side for side, _ in before))), 1 + max((0, *(at for _, at in before)))
 
 
 def _listed() -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "")
 
-AT_MOST = {"root": 42, "auditor": 50}
+AT_MOST = {"root": 23, "auditor": 26}
 """Processes that the script starts, subshells and its own shell included."""
 FILE = "/tmp/visit.sh"  # noqa: S108 - on a host of the lab
 
@@ -49,7 +49,7 @@ def test_processes(host: tuple[Lab, Host], user: str) -> None:
     """The script of the standard audit starts few processes."""
     lab, one = host
     one.write(FILE, script.script(_asked(lab), standard.TOKEN))
-    assert 20 < started.by(lab, one.name, FILE, user) <= AT_MOST[user]
+    assert 16 < started.by(lab, one.name, FILE, user) <= AT_MOST[user]
 
 
 def test_one_connection_and_one_command(host: tuple[Lab, Host]) -> None:

@@ -83,6 +83,15 @@ def test_all_probes_are_found() -> None:
     assert files("probes") == set(probes.registry())
 
 
+BEYOND = r"[$]\((?!\()|(^|[;&|{(] *)(exit|exec)\b"
+"""What starts a process, or ends the shell."""
+
+
+def _before(name: str) -> set[str]:
+    """Whose frames does a probe look at, and those whose frames they look at?"""
+    return {each for one in probes.registry()[name].AFTER for each in (one, *_before(one))}
+
+
 @pytest.mark.parametrize("name", probes.registry())
 def test_probe(name: str) -> None:
     """A probe has a docstring that asks, limits, a fragment that is shell, and a parser."""
@@ -94,11 +103,14 @@ def test_probe(name: str) -> None:
     assert 1024 <= probe.BYTES <= 4 * 1024**2
     assert {probe.SIDE_BY_SIDE, probe.AT_ONCE} <= {True, False}
     assert probe.AT_ONCE or probe.SIDE_BY_SIDE, "what is slow runs beside the others"
-    assert all(probes.registry()[one].AT_ONCE and not probes.registry()[one].AFTER for one in probe.AFTER)
+    assert all(probes.registry()[one].AT_ONCE for one in probe.AFTER)
+    assert name not in _before(name), "who is asked first?"
     assert "?" in str(inspect.getdoc(probe.fragment))
     assert inspect.getdoc(probe.parse)
     for asked in ((), ("4", "a b", 'it\'s $(id) `id` \\ "x" 80')):
-        fragment = probe.fragment(asked)
+        brief = f"k() {{\n{probes.known(probe, asked) or ':'}\n}}\n"
+        assert "$(id)" in brief or not re.search(BEYOND, brief), "it runs in the shell that asks all"
+        fragment = brief + probe.fragment(asked)
         assert subprocess.run(["sh", "-n", "-c", fragment], check=False, capture_output=True).returncode == 0
         own = fragment.replace("'echo; exec cat /proc/self/environ'", "")  # of the login shell
         assert not (probe.AT_ONCE and re.search(r"(^|[;&|{(] *)exec (?![0-9<>])", own)), "its frame would not end"

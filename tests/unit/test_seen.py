@@ -8,13 +8,14 @@ import socket
 import subprocess
 from contextlib import ExitStack
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from whyrefused.evidence import HostEvidence
 from whyrefused.facts import ports
-from whyrefused.probes import lookups, names, proc_net, registry, units
+from whyrefused.probes import Unreadable, known, lookups, names, proc_net, registry, units
 from whyrefused.probes.proc_net import Entry, Sum
 from whyrefused.records import CouldNotLook, Frame, Missing, Reply, Unneeded
 
@@ -34,7 +35,9 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 def printed(shell: tuple[str, ...], probe: str, *asked: str, **seen: str) -> Frame:
     """What does a fragment print that finds these in its variables?"""
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "S": "", "HOME": "/", **seen}
-    text = f"p() {{\n{registry()[probe].fragment(asked)}\n}}\np"
+    brief = known(registry()[probe], asked) or "return 1"
+    text = f"p() {{\n{registry()[probe].fragment(asked)}\n}}\nk() {{\n{brief}\n}}\n"
+    text += 'if k; then printf %s "$told"; else p; fi'
     done = subprocess.run([*shell, text], env=environment, stdout=subprocess.PIPE, check=False)
     return Frame(text=done.stdout.decode(), status=done.returncode)
 
@@ -285,6 +288,25 @@ def test_iptables_is_spared_by_nft(shell: tuple[str, ...], listed: str, *, spare
     )
 
 
+@pytest.mark.parametrize(("refused", "asked"), [(0, {"iptables-save", "ip6tables-save"}), (4, {"iptables-save"})])
+def test_one_program_that_fails_is_enough(
+    tmp_path: Path, shell: tuple[str, ...], refused: int, asked: set[str]
+) -> None:
+    """Nothing is readable behind it, so that no other is asked."""
+    for name in ("iptables-save", "ip6tables-save", "iptables-legacy-save", "ip6tables-legacy-save"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho said by {name}\nexit {refused}\n")
+        (tmp_path / name).chmod(0o755)
+    frame = printed(shell, "iptables", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    found = {line.split()[1] for line in frame.text.split("\n") if line.startswith("== ip")}
+    if not Path("/sys/module/nf_tables").exists() and not found:
+        pytest.skip("this kernel has no nf_tables, so none is asked")
+    assert asked == found - ({"iptables-legacy-save", "ip6tables-legacy-save"} if _old_tables() else set())
+    assert frame.text.endswith("== end\n")
+    if refused:
+        with pytest.raises(Unreadable, match="iptables-save: exit status 4"):
+            registry()["iptables"].parse(frame)
+
+
 # Socket units that nobody declared.
 
 SYSTEMCTL = """#!/bin/sh
@@ -314,12 +336,10 @@ WELL = {"by": "", "active": "active", "sub": "running", "file": "enabled"}
     ],
 )
 def test_a_socket_unit_that_nobody_declared(
-    tmp_path: object, shell: tuple[str, ...], state: dict[str, str], load: str
+    tmp_path: Path, shell: tuple[str, ...], state: dict[str, str], load: str
 ) -> None:
     """It is asked of systemd where it may matter: a service not running, not enabled, or started by it."""
-    from pathlib import Path  # noqa: PLC0415 - only here
-
-    program = Path(str(tmp_path)) / "systemctl"
+    program = tmp_path / "systemctl"
     program.write_text(SYSTEMCTL.format(**(WELL | state)))
     program.chmod(0o755)
     frame = printed(shell, "units", "web", PATH=f"{tmp_path}:{os.environ['PATH']}")

@@ -8,6 +8,8 @@ A probe is a module of this folder with
 - `SIDE_BY_SIDE`: whether it may be slow (names, connections) and so runs beside the others;
 - `AT_ONCE`: whether a host that is well answers it at once: all such are asked in one shell first (`script.py`), and by
   themselves only where they did not answer there. Such a fragment does not `exec`;
+- `known(asked) -> str`, where there is one: POSIX sh that runs before the fragment in the shell that asks all. There it
+  starts nothing and changes no option. Where it returns 0, `told` is the frame, and the fragment is not run;
 - `AFTER`: the frames that its fragment may look at, where it is asked after them in that shell (`_seen.py`);
 - `RUNS` and `READS`: every command that it may run and every file that it may read, with the reason; docs/commands.md
   lists them, and the lab compares them with what the kernel was asked;
@@ -69,6 +71,12 @@ def registry() -> Mapping[str, Probe]:
         for found in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name)
         if not found.name.startswith("_") and not found.ispkg
     }
+
+
+def known(probe: Probe, asked: tuple[str, ...]) -> str:
+    """Which shell text knows the answer without its fragment? Empty where nothing does."""
+    text: str = getattr(probe, "known", lambda _asked: "")(asked)
+    return text
 
 
 def read(name: str, frame: Frame) -> Any:  # noqa: ANN401 - each probe has its own records

@@ -30,11 +30,14 @@ READS = {
 # Built-in commands only: nothing is started. A file of /proc/sys gives all it has to the first read(2): dash, which
 # reads byte by byte, comes to its end before that of the line, so `read` fails with the value in the variable.
 ASK = r"""
-v=; read v </proc/sys/net/ipv6/bindv6only; [ -z "$v" ] || printf 'bindv6only\t%s\n' "$v"
+told=; v=; read v </proc/sys/net/ipv6/bindv6only; [ -z "$v" ] || told="bindv6only	$v
+"
 [ ! -r /etc/hosts ] || while read -r a r || [ "$a" ]; do
-  case $a in 127.*) printf 'hosts\t%s\t%s\n' "$a" "$r" ;; esac
+  case $a in 127.*) told="${told}hosts	$a	$r
+" ;; esac
 done </etc/hosts
-printf 'end\n'
+told="${told}end
+"
 """
 
 
@@ -57,6 +60,11 @@ class Binding:
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for it?"""
+    return f'{ASK}printf %s "$told"'
+
+
+def known(_asked: tuple[str, ...]) -> str:
+    """Which shell text has the answer?"""
     return ASK
 
 

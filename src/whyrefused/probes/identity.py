@@ -16,11 +16,11 @@ SECONDS = 5
 BYTES = 4096
 SIDE_BY_SIDE = False
 AT_ONCE = True
-AFTER: tuple[str, ...] = ()
+AFTER: tuple[str, ...] = ("proxy",)
 RUNS = (
     _rights.run("uname -n", "the host's name, where /proc does not tell it"),
     _rights.run("id -u", "who logged in, where /proc does not tell it"),
-    _rights.run("date +%s", "how far its clock is off"),
+    _rights.run("date +%s", "how far its clock is off, where no bus has told the time"),
 )
 READS = {
     "/etc/os-release": "which distribution",
@@ -48,15 +48,41 @@ class Identity:
     clock: int = 0  # its own time, seconds since 1970; 0 where the evidence does not say
 
 
+# Built-in commands only, but where /proc is not there, or `proxy` has not just been told the time by the bus.
+WHO = r"""
+h=; read -r h </proc/sys/kernel/hostname
+u=; while read -r k a b c; do case $k in Uid:) u=$b; break ;; esac; done </proc/self/status
+b=; read -r b </proc/sys/kernel/random/boot_id
+i=; [ ! -r /etc/os-release ] || while read -r l || [ "$l" ]; do case $l in ID=*) i=${l#ID=}; break ;; esac; done \
+  </etc/os-release
+case $i in \"*|\'*) i=${i#?}; i=${i%?} ;; esac
+"""
+KNOWN = r"""
+case ${seen_proxy-} in *"
+clock	"[0-9]*) c=${seen_proxy##*"
+clock	"}; c=${c%%[!0-9]*} ;; *) return 1 ;; esac
+[ "$h" ] && [ "$u" ] && told="$h
+$u
+$b
+$i
+$SSH_CONNECTION
+$M
+$c
+"
+"""
+ASK = r"""
+[ "$h" ] || h=$(uname -n); [ "$u" ] || u=$(id -u); printf '%s\n' "$h" "$u" "$b" "$i" "$SSH_CONNECTION" "$M"; date +%s
+"""
+
+
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks a host who it is?"""
-    return (
-        'h=; read -r h </proc/sys/kernel/hostname; [ "$h" ] || h=$(uname -n); echo "$h"; '
-        "u=; while read -r k a b c; do case $k in Uid:) u=$b; break ;; esac; done </proc/self/status; "
-        '[ "$u" ] || u=$(id -u); echo "$u"; read b </proc/sys/kernel/random/boot_id; echo "$b"; '
-        '( ID=; [ ! -r /etc/os-release ] || . /etc/os-release; echo "$ID" ); echo "$SSH_CONNECTION"; '
-        'echo "$M"; date +%s'
-    )
+    return f"{WHO}{ASK}"
+
+
+def known(_asked: tuple[str, ...]) -> str:
+    """Which shell text knows it?"""
+    return f"{WHO}{KNOWN}"
 
 
 def parse(frame: Frame) -> Identity:

@@ -47,31 +47,35 @@ TAIL = re.compile(r"== status (\d+)")
 
 # The legacy programs are asked only where the kernel has old tables, for asking would load the module; ipset only
 # where a rule names a set, which is when the kernel has it. What a program says on stderr counts only if it failed:
-# iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. Which units load
-# rules at boot, by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
+# iptables-nft-save warns there of legacy tables, and from its pipe that lands in the middle of a rule. One that failed
+# makes the whole unreadable, so that no other is asked: an ordinary login may ask none. Which units load rules at boot,
+# by the links that `systemctl enable` makes: Debian's, and those of Fedora and Arch.
 # What iptables-nft has stands in tables of the families ip and ip6: where nft, in the words that are known of it, lists
 # none of these, and the kernel has no old tables, the programs have nothing to print.
-UNNEEDED = r"""c=; case ${seen_nft-} in
-*'"family": "ip"'*|*'"family": "ip6"'*|*'"family":'[!\ ]*|*'"family": '[!\"]*) ;; '{'*) c=1 ;; esac
+OLD = (
+    "l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
+    '{ read -r x; s=$?; } <$w; [ "$s$x" = 1 ] || l=yes; }; done'
+)
+BOOT = """t=; for u in nftables netfilter-persistent iptables ip6tables; do
+for w in /etc/systemd/system/*.wants/$u.service; do [ ! -e "$w" ] || t="$t== at boot $u
+"; done; done
+"""
+UNNEEDED = r"""case ${seen_nft-} in
+*'"family": "ip"'*|*'"family": "ip6"'*|*'"family":'[!\ ]*|*'"family": '[!\"]*) return 1 ;; '{'*) ;; *) return 1 ;; esac
 """
 FRAGMENT = (
     f"{_rights.ROOT}"
     'one() { command -v "$1" >/dev/null 2>&1 || return 0; echo "== $*"; { e=$(root "$@" 2>&1 >&3); s=$?; } 3>&1; '
-    '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; }; '
+    '[ "$s" = 0 ] || echo "$e"; echo "== status $s"; return $s; }; '
     "unseen() { ! command -v iptables-save >/dev/null && ! command -v iptables-legacy-save >/dev/null || return 0; "
     'for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ -e "$w" ] || continue; '
     'root grep -q . "$w" >/dev/null 2>&1; case $? in 1) ;; '
     "0) printf '== iptables-save\\nnot installed, but the kernel has such tables\\n== status 127\\n' ;; "
     "*) printf '== iptables-save\\n%s: Permission denied\\n== status 126\\n' \"$w\" ;; esac; done; }; "
-    "rules() { l=; for w in /proc/net/ip_tables_names /proc/net/ip6_tables_names; do [ ! -e $w ] || { x=; s=; "
-    '{ read -r x; s=$?; } <$w; [ "$s$x" = 1 ] || l=yes; }; done; '
-    f"n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
-    f"{UNNEEDED}"
-    'if [ "$c" ] && [ -z "$l" ]; then echo "== unneeded by nft"; '
-    'elif [ "$n$l" ]; then one iptables-save; one ip6tables-save; fi; '
-    'if [ "$l" ]; then one iptables-legacy-save; one ip6tables-legacy-save; unseen; fi; '
-    "for u in nftables netfilter-persistent iptables ip6tables; do for w in /etc/systemd/system/*.wants/$u.service; "
-    'do [ ! -e "$w" ] || echo "== at boot $u"; done; done; '
+    f"rules() {{ {OLD}; n=yes; if {KERNEL_HAS_NONE}; then n=; fi; "
+    'if [ "$n$l" ]; then one iptables-save && one ip6tables-save || return; fi; '
+    'if [ "$l" ]; then one iptables-legacy-save && one ip6tables-legacy-save || return; unseen; fi; '
+    f'{BOOT}printf %s "$t"; '
     "}; r=$(rules); printf '%s\\n' \"$r\"; case \"$r\" in *' --match-set '*) one ipset save ;; esac; echo '== end'"
 )
 
@@ -79,6 +83,11 @@ FRAGMENT = (
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for iptables' rules and the sets they name?"""
     return FRAGMENT
+
+
+def known(_asked: tuple[str, ...]) -> str:
+    """Which shell text knows that there are none, as nft lists none and the kernel has no old tables?"""
+    return f'{UNNEEDED}{OLD}; [ -z "$l" ] || return\n{BOOT}told="== unneeded by nft\n$t== end\n"'
 
 
 def parse(frame: Frame) -> Mapping[str, str]:

@@ -82,6 +82,19 @@ def fragment(asked: tuple[str, ...]) -> str:
     )
 
 
+def known(asked: tuple[str, ...]) -> str:
+    """Which shell text knows that the host itself gives all of these names the declared addresses?"""
+    declared = {name: answers for name, _, answers in (one.partition(" ") for one in asked)}
+    if not declared or not all(declared.values()) or any(one in declared for one in asked):
+        return ""
+    wanted = "".join(
+        f'given "${{seen_names-}}" {shlex.quote(name)} {" ".join(map(shlex.quote, answers.split(",")))} || return\n'
+        for name, answers in declared.items()
+    )
+    told = shlex.quote("".join(f"{name}\tunneeded\n" for name in declared))
+    return f"{_seen.GIVEN}{wanted}told={told}"
+
+
 def parse(frame: Frame) -> Mapping[str, tuple[Lookup, ...] | Unneeded]:
     """What was answered for each name? One that did not end is left out: it was not looked at."""
     if frame.status != 0:

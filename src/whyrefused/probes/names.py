@@ -37,20 +37,20 @@ PATIENCE = 9  # seconds; glibc gives a dead resolver 5 s twice (resolv.conf(5)),
 
 
 # Together with other probes, one getent asks for all names: where each is found, its first row has its full name. Else
-# each is asked for by itself, side by side.
+# each is asked for by itself, side by side. The rows stand in `a`.
 ASK = r"""
 each() { for n do ( o=$(timeout PATIENCE getent ahosts "$n" 2>&1); s=$?; set -f; IFS='
 '
   for l in $o; do printf '%s\tgetent\t%s\n' "$n" "$l"; done; printf '%s\tstatus\t%s\n' "$n" "$s" ) & done; wait; }
-apart() { t=$1; shift; n=; r=; set -f; IFS='
+apart() { t=$1; shift; n=; a=; set -f; IFS='
 '
   for l in $t; do
-    case $l in *' STREAM '[!\ ]*) [ $# != 0 ] || return 1; n=$1; shift; r="$r$n	status	0
-" ;; esac
-    r="$r$n	getent	$l
-"
-  done; unset IFS; set +f; [ $# = 0 ] && printf %s "$r"; }
-answers() { [ "${_token-}" ] && [ $# != 1 ] && o=$(getent ahosts "$@" 2>&1) && (apart "$o" "$@") || each "$@"; }
+    case $l in *' STREAM '[!\ ]*) [ $# != 0 ] || { unset IFS; set +f; return 1; }; n=$1; shift; a="$a
+$n	status	0" ;; esac
+    a="$a
+$n	getent	$l"
+  done; unset IFS; set +f; a=${a#?}; [ $# = 0 ]; }
+answers() { [ "${_token-}" ] && [ $# != 1 ] && o=$(getent ahosts "$@" 2>&1) && apart "$o" "$@" || a=$(each "$@"); }
 """.replace("PATIENCE", str(PATIENCE))
 
 MACHINE = r"""
@@ -94,7 +94,7 @@ def fragment(asked: tuple[str, ...]) -> str:
     names = {one.partition(" ")[0]: one.partition(" ")[2] for one in sorted(asked, reverse=True)}
     words = " ".join(map(shlex.quote, names))
     wanted = "\n".join(_wanted(name, names[name]) for name in names)
-    return f"{_seen.GIVEN}{ASK}a=$(answers {words}); printf '%s\\n' \"$a\"\nset --\n{wanted}\n{MACHINE}"
+    return f"{_seen.GIVEN}{ASK}answers {words}; printf '%s\\n' \"$a\"\nset --\n{wanted}\n{MACHINE}"
 
 
 def _wanted(name: str, answers: str) -> str:

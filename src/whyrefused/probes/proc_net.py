@@ -45,7 +45,7 @@ OWN = re.compile(r"own (\d{1,5}) (\d{1,5})")
 # For its tables the kernel walks through all that it has; of its sockets it keeps count besides. Where it has as many
 # TCP sockets that are no connection as ss shows listeners, ss shows them all; one that is just opened or closed breaks
 # the sum, and the table is read. So with UDP, where every socket counts. The address that we came to must be one of
-# this network namespace's. Connections are counted before and after the sockets.
+# this network namespace's. Sockets are counted before and after the connections, whose file is ten times as long.
 # The connection that we came by is in the table of this network namespace; where it is not, this is not the table.
 SUM = r"""
 established() {
@@ -54,21 +54,25 @@ done </proc/net/snmp
 }
 kept() { while read -r k a b r; do case $k$a in
   TCP:inuse|TCP6:inuse) x=$((x + b)) ;;
-  UDP:inuse|UDP6:inuse) y=$((y + b)) ;;
+  UDP:inuse|UDP6:inuse) y=$((y + b)); break ;;
 esac; done; }
+sockets() { x=0; y=0; kept </proc/net/sockstat; [ ! -r /proc/net/sockstat6 ] || kept </proc/net/sockstat6; }
 sum() {
 [ "${seen_listeners-}" ] || return
 set -- $SSH_CONNECTION
 case $# in 0) ;; 4) case ${seen_addresses-} in *" $3/"*) ;; *) return ;; esac ;; *) return ;; esac
-listening; x=0; y=0; established; e=$v
-kept </proc/net/sockstat; [ ! -r /proc/net/sockstat6 ] || kept </proc/net/sockstat6
-established; [ "$v" ] && [ "$e" = "$v" ] || return
-if [ "$x" = "$((tcps + e))" ] && { [ "$e" != 0 ] || [ $# = 0 ]; }; then printf 'counted tcp %s\n' "$tcps"; tcp=; fi
-if [ "$y" = "$udps" ]; then printf 'counted udp %s\n' "$udps"; udp=; fi
+listening; sockets; z=$x; u=$y; established; sockets; [ "$v" ] || return
+if [ "$x" = "$((tcps + v))" ] && [ "$x" = "$z" ] && { [ "$v" != 0 ] || [ $# = 0 ]; }; then told="counted tcp $tcps
+"; tcp=; fi
+if [ "$y" = "$udps" ] && [ "$y" = "$u" ]; then told="${told}counted udp $udps
+"; udp=; fi
 }
 """
+KNOWN = r"""
+told=; tcp='/proc/net/tcp /proc/net/tcp6'; udp='/proc/net/udp /proc/net/udp6'; sum
+"""
 ASK = r"""
-tcp='/proc/net/tcp /proc/net/tcp6'; udp='/proc/net/udp /proc/net/udp6'; sum; [ "$tcp$udp" ] || exit 0
+printf %s "$told"; [ "$tcp$udp" ] || exit 0
 [ "$tcp" ] || SSH_CONNECTION=
 own=-; set -- $SSH_CONNECTION
 case $#:$1:$2$4 in 4:*[.:]*:*[!0-9]*) ;; 4:*[.:]*:?*) printf 'own %s %s\n' "$4" "$2"
@@ -99,7 +103,12 @@ class Sum:
 
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks the kernel for open ports? Established connections, which may be many, stay there."""
-    return f"{_seen.LISTENING}{SUM}{ASK}"
+    return f"{_seen.LISTENING}{SUM}{KNOWN}{ASK}"
+
+
+def known(_asked: tuple[str, ...]) -> str:
+    """Which shell text knows how many are open, by sums that agree?"""
+    return f'{_seen.LISTENING}{SUM}{KNOWN}[ -z "$tcp$udp" ]'
 
 
 def parse(frame: Frame) -> tuple[Entry | Sum, ...]:

@@ -34,13 +34,17 @@ RUNS = (
     ),
     _rights.run("cat", "that environment, inside of the login shell"),
     _rights.rooted("cat", "the environment of a unit's process"),
-    _rights.rooted("grep -szoHiE", "whether a proxy variable, or any, is in the environments of units' processes"),
+    _rights.rooted(
+        "grep -szHiE",
+        "whether a proxy variable, or any, is in the environments of units' processes, and their files",
+    ),
     _rights.run("tr", "one variable a line"),
     _rights.run("grep", "keeps the proxy variables, finds the lines that set them"),
     _rights.run("sed", "strikes out credentials"),
     _rights.run("head -n", "at most 40 lines"),
     _rights.run("id -un", "whose environment"),
     _rights.run("systemctl show", "a unit's process and files"),
+    _rights.run("dbus-send --system --print-reply", "is a proxy variable in what every unit gets"),
     _rights.run("systemctl show-environment", "what every unit gets"),
     _rights.run("apt-config dump", "the proxy of apt, where its files name one"),
     _rights.run("dpkg --print-foreign-architectures", "apt-config asks it at its start"),
@@ -62,6 +66,9 @@ READS = {
     "/etc/dpkg/*": "read by dpkg, which apt-config starts",
     "/var/lib/dpkg/arch": "read by dpkg, which apt-config starts",
     "/proc/PID/environ": "of a unit's process",
+    "UNIT FILES": "what a unit's environment is made of: unit file, drop-ins, EnvironmentFile",
+    "/etc/default/*": "of a unit: the usual EnvironmentFile",
+    "/etc/sysconfig/*": "of a unit: the usual EnvironmentFile",
     "/proc/self/environ": "of the login shell",
 }
 
@@ -72,12 +79,14 @@ VARIABLE = re.compile(r"(?:export\s+)?((?:https?|ftp|all|no)_proxy)=(.*)", re.IG
 
 # An environment without PATH was not read: a login has it from sshd, systemd gives it to its units.
 # Reads NAME=VALUE lines, keeps the proxy variables, strikes out what stands before an @, and says where it looked.
-# Mostly there are none, which the shell sees by itself in `told`: no process is started for that.
+# Mostly there are none, which the shell sees by itself in `told`: no process is started for that. What it told stands
+# in `found` too.
 HELPERS = r"""
 n='
 '
 has() { case $1 in *_[Pp][Rr][Oo][Xx][Yy]=*) ;; *) return 1 ;; esac; }
-told() { if has "$2"; then printf '%s\n' "$2" | keep "$1"; else printf '%s\t.\n' "$1"; fi; }
+told() { if has "$2"; then k=$(printf '%s\n' "$2" | keep "$1"); found="$found$n$k"; printf '%s\n' "$k"
+  else printf '%s\t.\n' "$1"; fi; }
 keep() { grep -iE '^ *(export +)?"?(https?|ftp|all|no)_proxy=' |
   sed -e 's/^ *//' -e "s/=[$]'/='/" -e 's/"//g' -e "s/'//g" -e 's#=\([A-Za-z0-9+.-]*://\)\{0,1\}.*@#=\1***@#' |
   while read -r l; do printf '%s\t%s\n' "$1" "$l"; done; printf '%s\t.\n' "$1"; }
@@ -100,17 +109,30 @@ from() {
 # A login over SSH has its environment from PAM already; elsewhere a new one is made, so that ours does not count.
 # The first look tells whether a variable is there, in the shell's own words or with the NUL between them dropped; a
 # second one tells which.
+# systemctl takes twice the processor that dbus-send does, which tells whether a variable is there; then systemctl says
+# it. dbus-send may ask only a bus that is running: it would start another.
 PLACES = r"""
+bus() {
+  for d in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+    if [ -d $d/system.slice/dbus.service ] || [ -d $d/system.slice/dbus-broker.service ]; then
+      command -v dbus-send >/dev/null && e=$(dbus-send --system --print-reply --reply-timeout=3000 \
+        --dest=org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.DBus.Properties.Get \
+        string:org.freedesktop.systemd1.Manager string:Environment 2>/dev/null)
+      return
+    fi
+  done
+  return 1
+}
 case "${SHELL:-/bin/sh}" in
 */nologin|*/false|*csh) lost 'login shell' "the login shell is $SHELL" ;;
 *)
   t='timeout 8'; [ -z "${_token-}" ] || t=
-  login() { if [ "$SSH_CONNECTION" ]; then $t "${SHELL:-/bin/sh}" -l -c "$1"
-  else env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
-    timeout 8 "${SHELL:-/bin/sh}" -l -c "$1"; fi; }
+  login() { if [ "$SSH_CONNECTION" ]; then e=$($t "${SHELL:-/bin/sh}" -l -c "$1")
+  else e=$(env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="${SHELL:-/bin/sh}" PATH="$PATH" TERM=dumb \
+    timeout 8 "${SHELL:-/bin/sh}" -l -c "$1"); fi; s=$?; }
   case ${SHELL##*/} in sh|bash|dash|ksh|zsh) c='echo; export -p' ;; *) c='echo; exec cat /proc/self/environ' ;; esac
-  { e=$(login "$c"); s=$?; } 2>/dev/null
-  if has "$e"; then { e=$(login 'echo; cat /proc/self/environ | tr "\n\000" " \n"'); s=$?; } 2>/dev/null; fi
+  { login "$c"; } 2>/dev/null
+  if has "$e"; then { login 'echo; cat /proc/self/environ | tr "\n\000" " \n"'; } 2>/dev/null; fi
   case $s:$e in 0:*PATH=*) told 'login shell' "$e"; if has "$e"; then from 'login shell' /etc/profile \
     /etc/profile.d/*.sh /etc/bash.bashrc ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc; fi
   ;; *) lost 'login shell' "${SHELL:-/bin/sh} -l ended with $s and told no environment" ;; esac ;;
@@ -119,6 +141,8 @@ if [ ! -e /etc/environment ]; then printf '/etc/environment\t.\n'
 elif [ -r /etc/environment ]; then slurp /etc/environment; told /etc/environment "$v"
 else lost /etc/environment 'not permitted'; fi
 if ! [ -d /run/systemd/system ]; then printf 'systemd manager\t-\n'  # another init: there is none
+elif bus && case $e in *PATH=*) ;; *) false ;; esac && ! has "$e"; then printf 'systemd manager\t.\n'
+  e=${e%%.*}; e=${e##*time=}; case $e in ''|*[!0-9]*) ;; *) printf 'clock\t%s\n' "$e" ;; esac
 elif e=$(systemctl show-environment 2>&1) && case $e in *PATH=*) ;; *) false ;; esac; then told 'systemd manager' "$e"
   if has "$e"; then from 'systemd manager' /etc/systemd/system.conf /etc/systemd/system.conf.d/*.conf; fi
 else lost 'systemd manager' "systemctl show-environment ended with $?"; fi
@@ -169,34 +193,57 @@ fi
 
 # A unit's environment: of its main process where the login may read it, else what its unit file sets. The processes of
 # all units are asked for at once; the block that has the unit's name, or an alias of it, has its number. One look at
-# all their environments tells mostly that no proxy variable is in any. Where a process does not show its own, the files
-# of its unit, as systemd has read them, and their EnvironmentFiles mostly do not hold such a word either.
+# all their environments, and at the files of the units as systemd has read them, tells mostly that no proxy variable is
+# in any. With -z a file is one line, which has a section: it is told as a whole. (-o would take three times as long.)
+# Where a process does not show its own, these files and their EnvironmentFiles mostly do not hold such a word either;
+# the usual ones of those, which begin with a comment, are in the same look.
+# `table` parts words at each = to see the empty line behind a block: at line ends the shell would pass over it.
 UNIT = r"""
-table() { printf '%s\n\n' "$1" | { set -f; k=; while IFS='=' read -r k v; do case $k in
-  Names) names=$v ;; MainPID) p=$v ;; LoadState) l=$v ;; NeedDaemonReload) d=$v ;;
-  FragmentPath) f=$v ;; DropInPaths) q=$v ;;
-  '') for u in $names; do echo "$u ${p:-0} ${l:--} ${d:--} ${f:--} $q"; done; names=; p=; l=; d=; f=; q= ;;
-  esac; done; }; }
+table() {
+  set -f; IFS='='; set -- $1$n$n; unset IFS; m=; k=; names=; p=; l=; d=; f=; q=
+  for v do
+    case $k in
+    Names) names=${v%%"$n"*} ;; MainPID) p=${v%%"$n"*} ;; LoadState) l=${v%%"$n"*} ;;
+    NeedDaemonReload) d=${v%%"$n"*} ;; FragmentPath) f=${v%%"$n"*} ;; DropInPaths) q=${v%%"$n"*} ;;
+    esac
+    case $v in *"$n$n"*)
+      for u in $names; do m="$m$n$u ${p:-0} ${l:--} ${d:--} ${f:--} $q"; done; names=; p=; l=; d=; f=; q= ;;
+    esac
+    k=${v##*"$n"}
+  done; set +f
+}
 row() {
   set -f; IFS=$n
   for r in $m; do case $r in "$1 "*) unset IFS; set +f; return ;; esac; done
   unset IFS; set +f; r=; return 1
 }
 main() { row "$1"; p=${r#* }; p=${p%% *}; case $p in 0|*[!0-9]*) p= ;; esac; }
+look() {
+  f=; g=; set -f
+  for u do
+    main "$u"
+    if [ "$p" ] && { [ "$S" ] || [ -r "/proc/$p/environ" ]; }; then f="$f /proc/$p/environ"; fi
+    set -f; set -- $r; shift $(($# < 4 ? $# : 4))
+    for q in "$@" "/etc/default/${u%.*}" "/etc/sysconfig/${u%.*}"; do [ ! -r "$q" ] || g="$g $q"; done
+  done
+  w=; [ -z "$f$g" ] || w=$($S grep -szHiE '^(#|([a-z]+_proxy|PATH)=)|[[](unit|service|install)]' $g $f)
+  set +f
+}
 bare() {
-  g=; set -f
   for u do
     main "$u"; case $w in *"/proc/$p/environ:PATH="*) continue ;; esac
-    set -- $r; [ "${3-} ${4-}" = 'loaded no' ] || return
-    shift 4; for q do [ -r "$q" ] || return; g="$g $q"; done
+    set -f; set -- $r; [ "${3-} ${4-}" = 'loaded no' ] || return
+    shift 4; for q do [ -r "$q" ] && case $w in *"$q:"*) ;; *) false ;; esac || return; done
   done
-  [ "$g" ] || return 0
-  o=$(grep -hi environment $g); [ $? -lt 2 ] || return
+  case $w in *_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;; esac
   set -f; IFS=$n
-  for l in $o; do
+  for l in $w; do
     case $l in
     [#\;]*) continue ;;
-    *\\*|*%*|*_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;;
+    *[Ee][Nn][Vv][Ii][Rr][Oo][Nn][Mm][Ee][Nn][Tt]*) ;; *) continue ;;
+    esac
+    case $l in
+    *\\*|*%*) return 1 ;;
     Environment=*) continue ;;
     EnvironmentFile=*[*?[]*|EnvironmentFile=|EnvironmentFile=-) return 1 ;;
     EnvironmentFile=*) l=${l#*=}; l=${l#-} ;;
@@ -204,6 +251,7 @@ bare() {
     esac
     [ -e "$l" ] || continue
     [ -f "$l" ] && [ -r "$l" ] || return
+    case $w in *"$n$l:#"*) continue ;; esac
     slurp "$l"; case $v in *_[Pp][Rr][Oo][Xx][Yy]*) return 1 ;; esac
   done
 }
@@ -211,14 +259,13 @@ environ() { if [ "$S" ]; then $S cat "/proc/$1/environ" | lines; else lines <"/p
 units() {
   for u do printf 'unit %s\t?\n' "$u"; done
   [ -d /run/systemd/system ] || { for u do printf 'unit %s\t-\n' "$u"; done; return; }
-  m=$(table "${seen_units-}"); f=; w=
+  table "${seen_units-}"
   for u do
-    row "$u" || { m=$(table "$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)"); break; }
+    row "$u" || { table "$(systemctl show --no-pager -p Names -p MainPID -- "$@" 2>/dev/null)"; break; }
   done
-  for u do main "$u"; [ -z "$p" ] || f="$f /proc/$p/environ"; done
-  [ -z "$f" ] || { w=$($S grep -szoHiE '^([a-z]+_proxy|PATH)=' $f); } 2>/dev/null
-  if has "$w"; then w=; fi
-  if (bare "$@"); then for u do printf 'unit %s\t.\n' "$u"; done; return; fi
+  { look "$@"; } 2>/dev/null
+  if has "$w"; then w=; b=1; else bare "$@"; b=$?; unset IFS; set +f; fi
+  if [ "$b" = 0 ]; then for u do printf 'unit %s\t.\n' "$u"; done; return; fi
   for u do
     main "$u"
     case $w in *"/proc/$p/environ:PATH="*) printf 'unit %s\t.\n' "$u"; continue ;; esac
@@ -284,8 +331,8 @@ def fragment(asked: tuple[str, ...]) -> str:
     asking = f"units {units}" if asked else ":"
     tried = f"TRIED={shlex.quote(TRIED)}"
     return (
-        f"{HELPERS}{TRY}{UNIT if asked else ''}{tried}\nall() {{\n{PLACES}{asking}\n}}\naside() {{\n{OWN}\n}}\n"
-        'r=$(all); if has "$r"; then r="$r$n$(aside)"; try "$r"; fi; printf \'%s\\n\' "$r"; true'
+        f"{HELPERS}{TRY}{UNIT if asked else ''}{tried}\naside() {{\n{OWN}\n}}\nfound=\n{PLACES}{asking}\n"
+        'if has "$found"; then e=$(aside); printf \'%s\\n\' "$e"; try "$found$n$e"; fi; true'
     )
 
 

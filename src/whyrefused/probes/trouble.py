@@ -66,18 +66,24 @@ MOST = 8  # units that are looked at
 # unit's files only the lines that name an open port are told, cut to just that. A socket that listens is in state 0A in
 # /proc/net/tcp, one of UDP without a peer in state 07 (include/net/tcp_states.h). A unit has a control group as long as
 # it has a process: where all have one and all ports are open, systemd need not be asked.
+KNOWN = r"""
+[ "${{seen_listeners-}}" ] || return; listening
+for w in {ports}; do case $open in *" $w "*) ;; *) return 1 ;; esac; done
+for w in {services}; do
+  [ -d "/sys/fs/cgroup/system.slice/$w" ] || [ -d "/sys/fs/cgroup/unified/system.slice/$w" ] || return
+done
+told='end
+'
+"""
 ASK = (
-    (_rights.ROOT + _seen.LISTENING).replace("{", "{{").replace("}", "}}")
+    _rights.ROOT.replace("{", "{{").replace("}", "}}")
     + r"""
 strike() {{ sed -E 's#://[^"\\ ]*@#://***@#g
 s/((pass(word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key)[^ =:]{{0,9}} {{0,3}}[=:] {{0,3}})[^ ,;"\\]+/\1***/Ig
 s/"_(_[A-Z_]+|BOOT_ID)":"[^"]*",?//g; s/,}}$/}}/'; }}
-if [ "${{seen_listeners-}}" ]; then listening; shut=; else open=' '; shut=1; fi
-for w in {ports}; do case $open in *" $w "*) ;; *) shut=1 ;; esac; done
 calm=1; for w in {services}; do
   [ -d "/sys/fs/cgroup/system.slice/$w" ] || [ -d "/sys/fs/cgroup/unified/system.slice/$w" ] || calm=
 done
-if [ -z "$shut" ] && [ "$calm" ]; then echo end; exit; fi
 open=' '; p=; n=0; r=; [ -z "$S" ] || r=1
 for f in /var/log/journal/*/system.journal /run/log/journal/*/system.journal; do [ ! -r "$f" ] || r=1; done
 for w in $(sed -nE 's/^ *[0-9]+: [0-9A-F]+:([0-9A-F]{{4}}) [0-9A-F]+:[0-9A-F]{{4}} (0A|07) .*/\2\1/p' \
@@ -193,6 +199,15 @@ class Trouble:
 
 def fragment(asked: tuple[str, ...]) -> str:
     """Which shell text asks for these units and ports (`80/tcp`)?"""
+    return ASK.format(lines=LINES, most=MOST, **_words(asked))
+
+
+def known(asked: tuple[str, ...]) -> str:
+    """Which shell text knows that all of these are well?"""
+    return f"{_seen.LISTENING}{KNOWN.format(**_words(asked))}"
+
+
+def _words(asked: tuple[str, ...]) -> Mapping[str, str]:
     named = sorted({suffixed(one) for one in asked if "/" not in one})
     words = {
         "services": named,
@@ -201,9 +216,7 @@ def fragment(asked: tuple[str, ...]) -> str:
         "templates": [one.replace(".service", "@*.service") for one in named if "@" not in one],
         "ports": [one for one in asked if "/" in one],
     }
-    return ASK.format(
-        lines=LINES, most=MOST, **{name: " ".join(map(shlex.quote, each)) for name, each in words.items()}
-    )
+    return {name: " ".join(map(shlex.quote, each)) for name, each in words.items()}
 
 
 def parse(frame: Frame) -> Mapping[str, Trouble]:
