@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def look(declared: NameItem, evidence: Evidence) -> Seen:
     """Which addresses does a program on the host get for the name?
 
-    No answer in time is not "there is none", unless none of the host's nameservers answers at all.
+    No answer in time is not "there is none", unless none of the host's nameservers answers at all. A host without IPv6
+    gives its programs no IPv6 address, and the name has it all the same.
     """
     host = evidence[declared.host]
     answer = host.resolved(declared.name)
@@ -26,7 +27,13 @@ def look(declared: NameItem, evidence: Evidence) -> Seen:
     lines = [host.line(f"getent ahosts {declared.name}", line) for line in answer.lines if "STREAM" in line]
     lines += [host.line("/etc/hosts", line) for line in answer.hosts_file]
     said = f"{declared.name} is {', '.join(map(str, answer.addresses)) or 'not known there'}"
-    return Seen(value=answer.addresses, said=said, lines=tuple(lines) or (host.line("getent ahosts", said),))
+    spared = resolution.left_out(host, declared.name, declared.answers)
+    if spared:
+        said += f"; {', '.join(map(str, spared))} too, of which this host speaks no IPv{next(iter(spared)).version}"
+    return Seen(
+        value=(*answer.addresses, *spared), said=said,
+        lines=(*lines, *spared.values()) or (host.line("getent ahosts", said),),
+    )  # fmt: skip
 
 
 def test_resolves(declared: NameItem, seen: Seen) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whyrefused.cases import case_of
 from whyrefused.diagnose import UNDETERMINED
 from whyrefused.evidence import looked
 from whyrefused.plan import index
@@ -49,14 +50,15 @@ def questions(
 
 
 def _of_path(inventory: Inventory, item: PathItem, failure: Failure, evidence: Evidence) -> Iterator[Question]:
-    last = failure.seen.value.last
+    case = case_of(inventory, item, failure.seen, evidence)
+    last = case.dial.last if case and case.dial else None
     far = item.router or item.server or ""
     here = index.of(inventory).asked
     if (
-        failure.seen.symptom not in TELLING
-        or item.who
+        item.who
         or item.proxy
         or last is None
+        or last.symptom not in TELLING
         or not last.source
         or far == item.host
         or not {item.host, far} <= here

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from whyrefused.plan.keys.browses import BrowseItem
@@ -94,6 +94,7 @@ class Case:
     relayed: bool = False  # a program on the router takes it, and asks whom it is configured to
     named: str | None = None  # the inventory host that a path's destination names, whichever the declared server is
     named_serves: bool = False  # that one is declared to answer on the port itself, or to forward others
+    alike: tuple[Try, ...] = ()  # tries that came as near to the server as the last one
 
     @property
     def dial(self) -> Dial | None:
@@ -113,6 +114,15 @@ class Case:
         if self.arrival:
             return self.arrival.source
         return self.dial.last.source if self.dial and self.dial.last else ""
+
+    def ended_by(self, one: Try) -> Case:
+        """The same path, had the client ended at this try."""
+        dial = self.seen.value
+        tries = (*(other for other in dial.tries if other is not one), one)
+        seen = replace(self.seen, value=replace(dial, tries=tries))
+        if one is not dial.last or one.symptom != seen.symptom:
+            seen = replace(seen, said=f"{one.symptom}: {one.line}", symptom=one.symptom)
+        return replace(self, seen=seen, alike=())
 
     def met(self, one: Try) -> Arrival:
         """From where to which address does the server see this try come?"""

@@ -100,10 +100,16 @@ def _explained(inventory: Inventory, failure: Failure, evidence: Evidence) -> li
         case = case_of(inventory, failure.item, failure.seen, evidence)
         if case is None:
             return []
-        rulings = {code: _ruled(code, case, evidence) for code in registry()}
+        rulings = {code: _over_all(code, case, evidence) for code in registry()}
         return _of_case(case, failure.id, rulings, evidence)
     except Exception:  # noqa: BLE001 - the item stays failed; what one host says must not cost the others their findings
         return []
+
+
+def _over_all(code: str, case: Case, evidence: Evidence) -> Ruling:
+    """What does this cause answer, where a name led to several addresses of the server, and each failed by itself?"""
+    ruled = [_ruled(code, one, evidence) for one in (case, *map(case.ended_by, case.alike))]
+    return next((one for answer in ("proven", "unknown") for one in ruled if one.answer == answer), ruled[0])
 
 
 def _ruled(code: str, case: Case, evidence: Evidence) -> Ruling:

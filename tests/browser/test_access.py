@@ -47,6 +47,14 @@ def test_axe_finds_no_fault_in_a_large_run(opened: Any, sample: dict[str, Any], 
     assert [] == faults(page)
 
 
+def test_axe_finds_no_fault_where_more_can_be_shown(opened: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401
+    """Nor in what is said where more findings fit than are shown."""
+    page = opened(sample["many"](520), dark=True)
+    fill(page, "q", "postgresql")
+    assert page.page.locator("#findings .more button").is_visible()
+    assert [] == page.evaluate(RUN.replace("(document)", "('#findings .more')"))
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_no_fault_without_scripts(opened: Any, sample: dict[str, Any], browser: Any, dark: bool) -> None:  # noqa: ANN401, FBT001
     """The page was laid out with no script run; then scripts are let in again, for axe."""

@@ -96,6 +96,39 @@ def test_a_fragment_of_another_run_does_no_harm(opened: Any, sample: dict[str, A
         assert 3 == len(page.evaluate(TITLES)), fragment
 
 
+SHOWN = "document.querySelectorAll('article.finding:not([hidden])').length"
+
+
+def test_thousands_of_findings_are_shown_when_asked_for(opened: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401
+    """Of many that fit the first are shown, all are counted, and one press, a link or paper brings the others."""
+    run = sample["many"](700)
+    page = opened(run)
+    more = page.page.locator("#findings .more")
+    assert (700, False) == (page.evaluate(SHOWN), more.is_visible())
+    fill(page, "q", "postgresql")
+    assert (500, "The first 500 are shown. Show all 700 findings") == (page.evaluate(SHOWN), more.inner_text())
+    assert page.evaluate(COUNT).startswith("700 findings of 700, ")
+    more.locator("button").click()
+    assert (700, False) == (page.evaluate(SHOWN), more.is_visible())
+    assert page.evaluate("document.activeElement.id") == slug("finding", run.findings[500].id)
+
+    fill(page, "q", "postgresql failed")
+    assert (500, True) == (page.evaluate(SHOWN), more.is_visible())
+    page.evaluate(f"location.hash = '{slug('finding', run.findings[600].id)}'")
+    page.until(f"document.querySelector('#{slug('finding', run.findings[600].id)} > details').open")
+    assert (700, False) == (page.evaluate(SHOWN), more.is_visible())
+    assert "postgresql failed" == page.evaluate("document.getElementById('filter-q').value")
+
+    fill(page, "q", "db00")
+    assert (100, False) == (page.evaluate(SHOWN), more.is_visible())
+    fill(page, "q", "postgresql")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert (700, False) == (page.evaluate(SHOWN), more.is_visible())
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    fill(page, "q", "")
+    assert (700, False) == (page.evaluate(SHOWN), more.is_visible())
+
+
 def test_every_item_can_be_linked_to(opened: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401
     """Followed, its link unfolds its host and itself, brings it into sight and puts the focus on it."""
     run = sample["large"](10_000)

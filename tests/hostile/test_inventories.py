@@ -72,8 +72,11 @@ class Place:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """Give an empty folder, of a name short enough that messages show it whole, and a port."""
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+    """Give an empty folder, and a port. Its name is so short that messages show it whole, and never without a digit.
+
+    A value that it stands in might else, seldom, be shown: one with three kinds of characters could be a password.
+    """
+    with tempfile.TemporaryDirectory(prefix="t1") as folder, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         yield Place(folder=Path(folder), listener=listener)
 

@@ -46,6 +46,8 @@ def simple(value: Any) -> Any:  # noqa: ANN401 - any probe's records
     if is_dataclass(value):
         found = {each.name: simple(getattr(value, each.name)) for each in fields(value) if each.name not in QUOTED}
         return {name: each for name, each in found.items() if each is not None and each not in ("", [])}
+    if isinstance(value, IPv6Address) and value.ipv4_mapped:
+        return f"::ffff:{value.ipv4_mapped}"  # as Python itself writes it from 3.13 on
     if isinstance(value, (IPv4Address, IPv4Network, IPv6Address, IPv6Network)):
         return str(value)
     if isinstance(value, (tuple, list)):

@@ -47,7 +47,7 @@ def case_of(inventory: Inventory, item: Item, seen: Seen, evidence: Evidence) ->
         case BrowseItem():
             return of_page(inventory, item, seen, evidence)
         case ForwardItem():
-            return of_forward(inventory, translation.located(evidence, item), seen)
+            return of_forward(inventory, translation.located(evidence, item), seen, evidence)
         case HeadroomItem():
             return replace(of_port(item, seen, None, None, None), server=item.host)
         # A file or key that is not there is not as declared, and names nothing that would be refused.

@@ -13,15 +13,29 @@ from whyrefused.records import Seen
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from whyrefused.evidence import Evidence
     from whyrefused.facts.addresses import Address
     from whyrefused.plan.keys.connects import PathItem
     from whyrefused.records import Host, Inventory, Seen
 
 
-def host_at(inventory: Inventory, seen: Seen) -> Host | None:
-    """Which host of the inventory has the address that a path ended at? For a destination that it does not know."""
-    last = seen.value.last
-    return index.of(inventory).first("", {str(last.address)}) if last else None
+def host_at(inventory: Inventory, seen: Seen, key: str, evidence: Evidence) -> Host | None:
+    """Which host stands behind a destination that the inventory does not know? One that has what was tried.
+
+    Of several hosts it is one that is declared to answer on the port. Where none is, nobody knows who is meant.
+    """
+    known = index.of(inventory)
+    tried = [one.address for one in seen.value.tries]
+    found = [known.first("", {str(address)}) for address in tried]
+    serving = [host for host in found if host and key in host.expect.ports]
+    if serving:
+        return serving[-1]
+    named = {host.name: host for host in found if host}
+    if len(named) != 1:
+        return None
+    (only,) = named.values()
+    foreign = [address for address, host in zip(tried, found, strict=True) if host is None]
+    return only if all(only.name in evidence.holders(address) for address in foreign) else None
 
 
 def declared_answers(inventory: Inventory, item: PathItem, server: Host | None) -> tuple[Address, ...]:

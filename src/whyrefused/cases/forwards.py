@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from whyrefused.case import Arrival, Case
 from whyrefused.cases.expected import declared_answers, others
 from whyrefused.cases.ports import of_port
+from whyrefused.cases.tried import deciding
 from whyrefused.evidence import looked
 from whyrefused.facts.nat import translation
 from whyrefused.plan import index
@@ -18,22 +19,30 @@ from whyrefused.records import CouldNotLook, Missing, Seen
 if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence
+    from whyrefused.facts.addresses import Address
     from whyrefused.plan.keys.forwards import ForwardItem
     from whyrefused.records import Inventory, Seen
 
 
 def forwarder(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence) -> str | None:
-    """Which router has the address that was dialled, and a declared forward of this port?
+    """Which router has an address that was dialled, and a declared forward of this port?
 
-    It may have more addresses than the inventory knows of.
+    It may have more addresses than the inventory knows of. Where the server's own address was dialled too, the last one
+    tells which of the two is meant.
     """
-    last, key = seen.value.last, f"{item.port}/tcp"
+    key, tried = f"{item.port}/tcp", [one.address for one in seen.value.tries]
+    if _has(evidence, item.server, tried):
+        tried = tried[-1:]
     for host in index.of(inventory).routers:
-        if last and key in host.expect.forwards and host.name != item.server:
-            own = looked(lambda name=host.name: evidence[name].addresses)
-            if not isinstance(own, Missing) and last.address in {one.address for one in own}:
-                return host.name
+        if key in host.expect.forwards and host.name != item.server and _has(evidence, host.name, tried):
+            return host.name
     return None
+
+
+def _has(evidence: Evidence, host: str | None, tried: list[Address]) -> bool:
+    """Is one of these an address of the host?"""
+    own = looked(lambda: evidence[host].addresses) if host else ()
+    return not isinstance(own, Missing) and any(one.address in tried for one in own)
 
 
 def forwarded(inventory: Inventory, name: str, item: PathItem, seen: Seen, evidence: Evidence) -> Case:
@@ -45,7 +54,8 @@ def forwarded(inventory: Inventory, name: str, item: PathItem, seen: Seen, evide
     case = replace(
         case, answers=declared_answers(inventory, item, None), others=others(inventory, router), forward=forward
     )
-    return _arrived(inventory, case, forward, evidence)
+    # Where each of several addresses of the router's leads is more than one forward can tell.
+    return _arrived(inventory, replace(deciding(case, evidence, name), alike=()), forward, evidence)
 
 
 def _arrived(inventory: Inventory, case: Case, forward: ForwardItem, evidence: Evidence) -> Case:
@@ -69,7 +79,7 @@ def _arrived(inventory: Inventory, case: Case, forward: ForwardItem, evidence: E
     return replace(case, arrival=Arrival(source=source, address=found.address))
 
 
-def of_forward(inventory: Inventory, item: ForwardItem, seen: Seen) -> Case:
+def of_forward(inventory: Inventory, item: ForwardItem, seen: Seen, evidence: Evidence) -> Case:
     """A forward that leads where it should, but to nobody who answers, is a path of the router's own to the server."""
     server = inventory.hosts.get(item.server or "")
     key = f"{item.target_port}/{item.protocol}"
@@ -83,4 +93,5 @@ def of_forward(inventory: Inventory, item: ForwardItem, seen: Seen) -> Case:
         destination=item.target, port=item.target_port, server_port=key,
     )  # fmt: skip
     case = of_port(path, replace(seen, value=seen.value.dial), server, key, None)
-    return replace(case, answers=declared_answers(inventory, path, server), others=others(inventory, server))
+    case = replace(case, answers=declared_answers(inventory, path, server), others=others(inventory, server))
+    return deciding(case, evidence, case.server)

@@ -9,6 +9,7 @@ from whyrefused.case import Case
 from whyrefused.cases.expected import declared_answers, host_at, others, serves
 from whyrefused.cases.forwards import forwarded, forwarder
 from whyrefused.cases.ports import of_port
+from whyrefused.cases.tried import deciding
 from whyrefused.plan.who import at
 from whyrefused.records import Seen
 
@@ -25,9 +26,11 @@ def of_path(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence
     router = item.router if named else forwarder(inventory, item, seen, evidence)
     if router:
         return forwarded(inventory, router, item, seen, evidence)
-    server = inventory.hosts.get(item.server or "") or host_at(inventory, seen)
-    case = of_port(item, seen, server, item.server_port or f"{item.port}/tcp", None)
-    return replace(
-        case, answers=declared_answers(inventory, item, server), others=others(inventory, server),
-        named=named.name if named else None, named_serves=serves(named, case.key),
+    key = item.server_port or f"{item.port}/tcp"
+    server = inventory.hosts.get(item.server or "") or host_at(inventory, seen, key, evidence)
+    case = replace(
+        of_port(item, seen, server, key, None),
+        answers=declared_answers(inventory, item, server), others=others(inventory, server),
+        named=named.name if named else None, named_serves=serves(named, key),
     )  # fmt: skip
+    return deciding(case, evidence, case.server, case.bind if key in case.declared_ports else "")

@@ -30,6 +30,7 @@ def through(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence
     part: Part = "at"
     if dial.outcome is None or dial.barred or _misled(item, dial, evidence):
         part, case = "to", of_path(inventory, to_proxy(inventory, item), seen, evidence)
+        dial = case.dial or dial
     elif not dial.passes_on or reaches:
         case = of_port(to_proxy(inventory, item), seen, None, None, None)
     elif beyond is None:

@@ -156,12 +156,11 @@ def _proven(case: Case, evidence: Evidence, name: str, right: set[Address], foun
     if answer.silent and found.variant == "no-answer":
         return unknown(f"getent ahosts {name}: no answer in time, and its nameservers do not tell why")
     given = ", ".join(map(str, answer.addresses)) or "no address"
-    wanted = ", ".join(map(str, sorted(right, key=str))) or "an address"
     lines = [client.line(f"getent ahosts {name}", line) for line in answer.lines if "STREAM" in line]
     why = f" {found.words}" if found.words else ""
     return Ruling(
         answer="proven",
-        because=f"{client.name} takes {name} for {given}{why}; it should be {wanted}",
+        because=f"{client.name} takes {name} for {given}{why}; it should be {resolution.words(right)}",
         evidence=(*found.lines, *(lines or [client.line(f"getent ahosts {name}", "no answer")])),
         variant=found.variant,
         host=client.name,

@@ -93,7 +93,7 @@ def _path(case: Case, evidence: Evidence, item: PathItem) -> Ruling:
         return _nobody(case, server, item)
     if case.went_elsewhere(server):
         return unknown(f"{item.destination} led to {case.dialled}, which is not an address of {server.name}")
-    if item.server_port:
+    if item.server_port or case.key in case.declared_ports:
         own = [server.line("ip -o addr show", one.line) for one in server.addresses if one.address == case.dialled]
         return excluded(f"{case.dialled} is {server.name}'s, and {case.key} is declared there", *own)
     return _undeclared(case, server, item)

@@ -67,3 +67,12 @@ def _meets(listener: Listener, text: str) -> bool | None:
     if not plain(listener.address).is_unspecified:
         return False
     return _takes(listener, wanted)
+
+
+def covers(bind: str, address: Address) -> bool:
+    """Is this address one that the declared `bind` is about?"""
+    text = bind.partition("%")[0]
+    declared = plain(ipaddress.ip_address(text)) if text else None
+    if declared is None or declared == plain(address):
+        return True
+    return declared.is_unspecified and declared.version == plain(address).version

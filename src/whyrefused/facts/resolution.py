@@ -14,7 +14,7 @@ from whyrefused.facts.addresses import V4, V6
 from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from whyrefused.evidence import HostEvidence
     from whyrefused.facts.addresses import Address
@@ -53,7 +53,7 @@ class _Asked:
 
     @property
     def wanted(self) -> str:
-        return ", ".join(map(str, sorted(self.right, key=str))) or "an address"
+        return words(self.right)
 
     @property
     def main(self) -> list[Lookup]:
@@ -81,6 +81,11 @@ class _Asked:
 
     def order(self) -> tuple[Line, ...]:
         return (self.client.line(ORDER, self.answer.order),) if self.answer.order else ()
+
+
+def words(right: Iterable[Address]) -> str:
+    """Which addresses should a name have, for people? One that counts on its own link alone stands in no zone."""
+    return ", ".join(sorted(str(one) for one in right if not one.is_link_local)) or "an address"
 
 
 def reason(client: HostEvidence, name: str, right: Iterable[Address]) -> Reason:
@@ -112,6 +117,30 @@ def alive(client: HostEvidence, name: str) -> bool:
     """
     own = [one for one in client.lookups(name) if not one.uplink]
     return not own or any(one.word in {"NOERROR", "NXDOMAIN"} for one in own)
+
+
+def left_out(host: HostEvidence, name: str, wanted: Iterable[Address]) -> Mapping[Address, Line]:
+    """Which of these has the name, though the host does not give them to programs, for it lacks the whole family?
+
+    That is what AI_ADDRCONFIG asks for (getaddrinfo(3)), as getent and most programs do. Each comes with the line that
+    has it. Raises `CouldNotLook` where nameservers were not asked.
+    """
+    answer, own = host.resolved(name), looked(lambda: host.addresses)
+    if isinstance(own, Missing):
+        return {}
+    families = {one.address.version for one in own if not one.address.is_loopback}
+    missed = {one for one in wanted if one not in answer.addresses and one.version not in families}
+    if answer.silent or not missed:
+        return {}
+    written = {one: line for line in answer.hosts_file for one in missed if str(one) == line.split()[0].lower()}
+    found = {one: host.line("/etc/hosts", line) for one, line in written.items()}
+    if missed <= set(found):
+        return found
+    asked = _Asked(client=host, name=name, right=frozenset(), answer=answer, lookups=host.lookups(name), behind=())
+    for told in asked.main:
+        for one in missed & set(told.addresses):
+            found.setdefault(one, asked.lines([told])[0])
+    return found
 
 
 def _hosts_file(asked: _Asked) -> Reason | None:

@@ -29,6 +29,7 @@ const unfolded = [];
 let list = null;
 addEventListener("beforeprint", () => {
   for (const it of all(".finding details:not([open])")) { it.open = true; unfolded.push(it); }
+  showAll();
   list?.paper(true);
 });
 addEventListener("afterprint", () => {
@@ -72,20 +73,44 @@ const saying = (article) => {
   return wordsOf.get(article);
 };
 
+// Thousands that fit would be laid out for each letter that is typed. Those beyond the first come when asked for.
+const FIRST = 500;
+let beyond = [];
+const button = make("button", {type: "button"});
+const more = make("p", {className: "more", hidden: true}, make("span"), " ", button);
+find("findings")?.append(more);
+const showAll = () => {
+  more.hidden = true;
+  for (const it of beyond) it.hidden = false;
+  const [next] = beyond;
+  beyond = [];
+  return next;
+};
+button.addEventListener("click", () => {
+  const next = showAll();
+  next.tabIndex = -1;
+  next.focus({preventScroll: true});
+});
+const putOff = (fitting) => {
+  beyond = fitting.slice(FIRST);
+  more.hidden = !beyond.length;
+  more.firstChild.textContent = `The first ${FIRST} are shown.`;
+  button.textContent = `Show all ${told(fitting.length, "finding")}`;
+};
+
 // A finding fits when an item that it explains does, or when it says itself what is looked for.
 const fitFindings = (wanted, fits) => {
   const having = new Uint8Array(articles.length + 1);
   for (let at = 0; at < rows.length; at++) if (fits[at]) having[rows.finding[at]] = 1;
   const apart = ["host", "group", "outcome"].some((it) => wanted[it]) || only;
   const terms = wanted.q.toLowerCase().split(/\s+/).filter(Boolean);
-  let shown = 0;
-  articles.forEach((article, at) => {
-    const fit = having[at + 1] || !apart && (wanted.cause === "" || Number(wanted.cause) === rows.findings[at][1]) &&
-      terms.every((it) => saying(article).includes(it));
-    article.hidden = !fit;
-    shown += Boolean(fit);
-  });
-  return shown;
+  const fitting = articles.filter((article, at) => having[at + 1] ||
+    !apart && (wanted.cause === "" || Number(wanted.cause) === rows.findings[at][1]) &&
+      terms.every((it) => saying(article).includes(it)));
+  const shown = new Set(fitting.slice(0, FIRST));
+  for (const it of articles) it.hidden = !shown.has(it);
+  putOff(fitting);
+  return fitting.length;
 };
 
 const apply = () => {
@@ -98,6 +123,7 @@ const apply = () => {
     field("count").textContent = `${told(found, "finding")} of ${articles.length.toLocaleString("en")}, ${told(shown, "item")} of ${rows.length.toLocaleString("en")}` + (only ? ", all of one finding" : "");
   } else {
     for (const it of articles) it.hidden = false;
+    putOff([]);
     field("count").textContent = "";
   }
   field("clear").hidden = !filtered;
@@ -126,7 +152,8 @@ const reveal = () => {
   }
   const target = name && find(name);
   if (!target) return;
-  if (target.hidden && rows) { restore(new URLSearchParams()); apply(); }
+  if (beyond.includes(target)) showAll();
+  else if (target.hidden && rows) { restore(new URLSearchParams()); apply(); }
   if (target.matches("article.finding")) target.firstElementChild.open = true;
   for (let it = target.closest("details"); it; it = it.parentElement.closest("details")) it.open = true;
   target.scrollIntoView({block: "start"});

@@ -6,7 +6,7 @@ One answer serves the check and the cause.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whyrefused.evidence import looked
@@ -82,11 +82,11 @@ def _clients(evidence: Evidence, item: ForwardItem) -> Iterator[tuple[Address, A
     own = {one.address for one in router.addresses}
     for client, key in item.paths:
         dial = looked(lambda host=client, path=key: evidence[host].dial(path))
-        last = None if isinstance(dial, Missing) else dial.last
-        if last is None or last.address not in own or client == item.host:
+        if isinstance(dial, Missing) or client == item.host:
             continue
-        if ends.as_sent(evidence[client], router, dial, item.port):
-            yield ipaddress.ip_address(last.source), last.address
+        here = replace(dial, tries=tuple(one for one in dial.tries if one.address in own))
+        if here.last and ends.as_sent(evidence[client], router, here, item.port):
+            yield ipaddress.ip_address(here.last.source), here.last.address
 
 
 def _connected(evidence: Evidence, item: ForwardItem) -> tuple[Line, ...]:
@@ -100,15 +100,15 @@ def _connected(evidence: Evidence, item: ForwardItem) -> tuple[Line, ...]:
 def _answered(evidence: Evidence, item: ForwardItem, way: Way, router: HostEvidence) -> bool:
     """Does the target answer the router? Raises `CouldNotLook` where its answer to the router says nothing."""
     dial = router.dial(item.dial)
-    last = dial.last
+    last = next((one for one in dial.tries if one.address == way.address), dial.last)
     if dial.unable or last is None:
         raise CouldNotLook(f"{item.host}: {item.target} was not dialled: {dial.unable or dial.no_name}")
     if way.address in {None, last.address}:
-        if dial.symptom == "connected":
+        if last.symptom == "connected":
             return True
     elif not _listens(evidence, item, way):
         raise CouldNotLook(f"{item.host}: dialled {last.address} of {item.target}, but forwards to {way.address}")
-    elif dial.symptom == "connected":
+    elif last.symptom == "connected":
         return True
     if way.state == "forwarded" and way.source is None and _refuses(evidence, item, last.source, last.address):
         raise CouldNotLook(f"{item.server} refuses {item.host} itself; whether it answers others was not tried")
