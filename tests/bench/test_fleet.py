@@ -85,7 +85,9 @@ def test_fleet(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path, hosts: 
     taken = {} if few else _once(lab, fleet, request.getfixturevalue("rivals"), tmp_path, laps)
     race.say(f"Standard audit, {hosts} hosts", race.rows(laps, FLOOR))
     if taken:
-        race.say("By sshd's log", [("contestant", "connections", "execs"), *taken.items()])
+        race.say(
+            "By sshd's log", [("contestant", "connections", "execs"), *((name, *seen) for name, seen in taken.items())]
+        )
     race.say("Goals", [("x", "of", "goal", "is"), *(_goal(laps, *goal) for goal in GOALS[hosts])])
 
 
