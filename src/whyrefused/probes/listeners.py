@@ -51,9 +51,22 @@ class Listener:
     line: str  # as printed
 
 
+# A socket outlives the control group it was made in, a login's for instance. ss complains of each on stderr, tells
+# `cgroup:unreachable:ID` and ends well (iproute2, lib/fs.c). Any other complaint may mean that sockets are missing.
+ASK = r"""
+k='Failed to open cgroup2 by ID'
+if { e=$( { root ss -H -t -u -l -n -p -e >&3; } 2>&1 ); } 3>&1; then
+  while :; do case $e in "$k"*) e=${e#"$k"}; e=${e#?} ;; *) break ;; esac; done
+  [ -z "$e" ] || { printf '%s\n' "$e"; false; }
+else
+  s=$?; printf '%s\n' "$e"; (exit $s)
+fi
+"""
+
+
 def fragment(_asked: tuple[str, ...]) -> str:
     """Which shell text asks for the listeners?"""
-    return f"{_rights.ROOT}root ss -H -t -u -l -n -p -e"
+    return f"{_rights.ROOT}{ASK.strip()}"
 
 
 def parse(frame: Frame) -> tuple[Listener, ...]:
@@ -117,7 +130,7 @@ def _v6only(*, star: bool, address: str, flags: str) -> bool | None:
 
 
 def _unit(group: str | None) -> str | None:
-    if not group:
+    if not group or group.startswith("unreachable:"):
         return None
     units = [unit for unit in UNIT.findall(group) if unit.endswith((".service", ".scope"))]
     return units[0] if units else ""

@@ -1,0 +1,55 @@
+"""What ss complains of while it lists sockets: is the list whole?"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whyrefused.probes import Unreadable, listeners
+from whyrefused.records import Frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROW = "tcp LISTEN 0 5 0.0.0.0:80 0.0.0.0:* ino:7 sk:1 cgroup:unreachable:2a5 <->"
+GONE = "Failed to open cgroup2 by ID"
+SHELLS = [shell for shell in (("dash",), ("bash", "--posix"), ("busybox", "sh")) if shutil.which(shell[0])]
+
+
+def frame(shell: tuple[str, ...], folder: Path, complaints: list[str], status: int) -> Frame:
+    """What comes of the fragment where ss complains so, before its row and behind it, and ends with this?"""
+    program = folder / "ss"
+    said = "\n".join(f"echo '{one}' >&2" for one in complaints)
+    program.write_text(f"#!/bin/sh\n{said}\necho '{ROW}'\n{said}\nexit {status}\n")
+    program.chmod(0o755)
+    text = f"PATH={folder}:$PATH\nS=\nfragment() {{\n{listeners.fragment(())}\n}}\nfragment"
+    done = subprocess.run([*shell, "-c", text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)  # fmt: skip
+    return Frame(text=done.stdout, status=done.returncode)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_a_control_group_that_is_gone(shell: tuple[str, ...], tmp_path: Path) -> None:
+    """A socket that outlived its control group is told whole; that its unit is not known does not say it has none."""
+    (found,) = listeners.parse(frame(shell, tmp_path, [GONE, GONE], 0))
+    assert (80, None) == (found.port, found.unit)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+@pytest.mark.parametrize("complaints", [["Cannot open netlink socket"], [GONE, "Cannot open netlink socket"]])
+def test_any_other_complaint(shell: tuple[str, ...], complaints: list[str], tmp_path: Path) -> None:
+    """Whatever else ss complains of, sockets may be missing: the list is none, and the reason is told."""
+    with pytest.raises(Unreadable, match="netlink"):
+        listeners.parse(frame(shell, tmp_path, complaints, 0))
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+def test_a_failure(shell: tuple[str, ...], tmp_path: Path) -> None:
+    """Its status and its last words are told."""
+    failed = frame(shell, tmp_path, ["ss: not so"], 3)
+    assert 3 == failed.status
+    with pytest.raises(Unreadable, match=r"exit status 3.*not so"):
+        listeners.parse(failed)
