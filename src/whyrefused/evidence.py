@@ -161,7 +161,7 @@ class HostEvidence:
         """Which firewall rules are loaded?"""
         nft, saves = self.get("nft"), self.get("iptables")
         try:
-            return firewall.load(nft, saves)
+            return firewall.load_once(nft, saves)
         except ValueError as error:
             raise CouldNotLook(f"{self.name}: the firewall rules could not be read: {error}") from error
 

@@ -169,13 +169,21 @@ def traced(lab: Lab, host: str) -> Iterator[list[Traced]]:
 
 
 def sshd(lab: Lab, host: str) -> int:
-    """Which process of this machine is the sshd of a host that listens?"""
-    found = {pid for folder in cgroups.of(lab.name) if folder.name == paths.owned(lab.name, host)
-             for pid in cgroups.processes(folder) if _comm(pid) == "sshd"}  # fmt: skip
-    first = [pid for pid in found if _parent(pid) not in found]
-    if len(first) != 1:
-        raise LabError(f"{host}: its sshd is {first}")
+    """Which process of this machine is the sshd of a host that listens? Logins that just end are waited for."""
+    until = time.monotonic() + SECONDS
+    while len(first := _first(lab, host)) != 1:
+        if time.monotonic() > until:
+            raise LabError(f"{host}: its sshd is {first}")
+        time.sleep(0.05)
     return first[0]
+
+
+def _first(lab: Lab, host: str) -> list[int]:
+    """Which sshd of a host have no other for a parent? What a login left behind is one too until it ends."""
+    found = [pid for folder in cgroups.of(lab.name) if folder.name == paths.owned(lab.name, host)
+             for pid in cgroups.processes(folder) if _comm(pid) == "sshd"]  # fmt: skip
+    parents = {pid: _parent(pid) for pid in found}
+    return [pid for pid, parent in parents.items() if parent and parent not in parents]
 
 
 def _read(folder: Path) -> Traced:

@@ -18,6 +18,7 @@ from unit.ansible_says import Ansible
 
 from whyrefused.inventory import command, levels, plain
 from whyrefused.inventory.certain import settled
+from whyrefused.inventory.plain.files import LONGEST_LINE
 from whyrefused.inventory.sources import examine, gather
 
 if TYPE_CHECKING:
@@ -155,6 +156,15 @@ def test_limits_by_chance(ansible: Ansible, tmp_path: Path) -> None:
 
     compare()
     assert seen[True] > ENOUGH * seen.total(), seen
+
+
+def test_a_line_may_be_long(ansible: Ansible, tmp_path: Path) -> None:
+    """One that would take its square for time is left to the command."""
+    file = tmp_path / "hosts"
+    file.write_text(f"web a={'x' * (LONGEST_LINE - 6)}\n")
+    assert compared(ansible, [str(file)], tmp_path)
+    file.write_text(f"web a={'x' * (LONGEST_LINE - 5)}\n")
+    assert not compared(ansible, [str(file)], tmp_path)
 
 
 def test_those_of_the_data(ansible: Ansible) -> None:

@@ -13,18 +13,19 @@ Text in, records out; nothing here opens a file, a socket or a process, and noth
 >>> trace.verdict, trace.how, trace.decided.rule
 ('reject', 'tcp reset', '-A INPUT -p tcp -m tcp --dport 443 -j REJECT --reject-with tcp-reset')
 
-`load` reads what nft, iptables-save and ipset print, `judge` answers for one packet, `judge_all` for a whole network in
-exact parts, `round_trip` adds what becomes of the answer, `fix` names the smallest change that turns the verdict
-(`changes` with the rules after each command, `cuts` which of them keeps another connection out). An answer has three
-values: what the rules alone do not tell (a rate limit, the user of a connection, a match that is not modelled) is
-followed both ways, and becomes `cannot-tell` only when the two ways end differently.
+`load` reads what nft, iptables-save and ipset print (`load_once` the same text of many hosts once), `judge` answers for
+one packet, `judge_all` for a whole network in exact parts, `round_trip` adds what becomes of the answer, `fix` names
+the smallest change that turns the verdict (`changes` with the rules after each command, `cuts` which of them keeps
+another connection out). An answer has three values: what the rules alone do not tell (a rate limit, the user of a
+connection, a match that is not modelled) is followed both ways, and becomes `cannot-tell` only when the two ways end
+differently.
 """
 
 from __future__ import annotations
 
 from whyrefused.firewall.fix import Change, Wish, changes, fix
 from whyrefused.firewall.guard import cuts
-from whyrefused.firewall.load import load
+from whyrefused.firewall.load import load, load_once
 from whyrefused.firewall.model import Packet, Part, RoundTrip, Ruleset, Step, Trace, Unreadable, Verdict
 from whyrefused.firewall.round_trip import round_trip
 from whyrefused.firewall.start import Hook
@@ -48,5 +49,6 @@ __all__ = [
     "judge",
     "judge_all",
     "load",
+    "load_once",
     "round_trip",
 ]

@@ -28,13 +28,6 @@ def load(nft_json: str | None, saves: Mapping[str, str]) -> Ruleset:
     `iptables-save`, `ip6tables-save`, `iptables-legacy-save`, `ip6tables-legacy-save` and `ipset save` under these
     names; one that is left out was not looked at. Raises `Unreadable` for text that is none of this or is cut short.
     """
-    texts = tuple(saves.items())
-    short = sum(map(len, (nft_json or "", *saves.values()))) <= SHORT
-    return _known(nft_json, texts) if short else _load(nft_json, texts)
-
-
-def _load(nft_json: str | None, texts: tuple[tuple[str, str], ...]) -> Ruleset:
-    saves = dict(texts)
     listed = nft.parse(nft_json) if nft_json is not None else nft.Parsed()
     sets = ipset.parse(saves["ipset save"]) if "ipset save" in saves else None
     native: dict[tuple[str, str], Table] = {}
@@ -58,7 +51,15 @@ def _load(nft_json: str | None, texts: tuple[tuple[str, str], ...]) -> Ruleset:
     return Ruleset(tables=tuple(tables), unseen=tuple(unseen), notes=tuple(listed.notes))
 
 
-_known = lru_cache(maxsize=ALIKE)(_load)
+def load_once(nft_json: str | None, saves: Mapping[str, str]) -> Ruleset:
+    """The same as `load`, read once for all hosts that have it word for word, while it is short."""
+    short = sum(map(len, (nft_json or "", *saves.values()))) <= SHORT
+    return _held(nft_json, tuple(saves.items())) if short else load(nft_json, saves)
+
+
+@lru_cache(maxsize=ALIKE)
+def _held(nft_json: str | None, texts: tuple[tuple[str, str], ...]) -> Ruleset:
+    return load(nft_json, dict(texts))
 
 
 def _listed(saved: iptables.Saved, listed: nft.Parsed, family: str) -> bool:

@@ -20,6 +20,8 @@ ENDINGS = ("", *SUFFIXES)
 """Of files that Ansible tries as YAML first."""
 SECTION = re.compile(r"\[([^:\]\s]+)(?::(hosts|children|vars))?\]\s*(?:#.*)?")
 CHILD = re.compile(r"([^:\]\s]+)\s*(?:#.*)?")
+LONGEST_LINE = 16384
+"""Characters of a host's line of INI; shlex takes the square of its words for time."""
 
 
 def add_list(members: Members, source: str) -> None:
@@ -155,6 +157,8 @@ class _Ini:
         self.members.set(self.group, name.strip(), ini_value(value.strip()))
 
     def _hosts(self, line: str) -> None:
+        if len(line) > LONGEST_LINE:
+            raise Unsure
         try:
             word, *pairs = shlex.split(line, comments=True)
         except ValueError:
