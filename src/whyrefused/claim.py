@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.collect.saved import JOURNAL
-from whyrefused.files import append, make_folder
+from whyrefused import __version__
+from whyrefused.collect.saved import JOURNAL, TOLD
+from whyrefused.files import append, make_folder, open_own
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import BufferedReader
 
 PREFIX, NAME = ".whyrefused-", "journal.jsonl"
 AUDITS = "audits"
@@ -50,10 +52,15 @@ class Claim:
         """Which folder is this run's own?"""
         return self.journals[0].parent if self.journals else None
 
-    def release(self, *, keep: bool = False) -> None:
-        """Let others write there. The journal goes, for the reports have all of it, or is kept where they have not."""
+    def release(self, *, keep: bool = False, told: bool = False) -> None:
+        """Let others write there. The journal goes, for the reports have all of it, or is kept where they have not.
+
+        One that is kept and `told` of is there for a run that resumes this one, and for no other.
+        """
         for journal in self.journals:
-            _remove(journal, keep=keep and journal == self.journal)
+            if told and keep and journal == self.journal:
+                _note(journal)
+            remove(journal, keep=keep and journal == self.journal)
         for lock in self.locks:
             with suppress(OSError):
                 os.close(lock)
@@ -114,7 +121,9 @@ def claim(files: Sequence[Path], started: str, *, spare: Path | None = None, res
                         reserved.release()
                     raise BadInput(locked)
                 journal, lock = ready.get(folder) or _own(folder)
-                head = {"schema": JOURNAL, "started": started, "pid": os.getpid(), "files": mine}
+                head = {
+                    "schema": JOURNAL, "started": started, "pid": os.getpid(), "files": mine, "version": __version__
+                }  # fmt: skip
                 _begin(journal, lock, head, shared=folder in ready)
         except OSError as error:
             problems.append(f"{folder}: {error.strerror}")
@@ -181,7 +190,7 @@ def _give_up(journal: Path, lock: int | None, *, keep: bool = False) -> None:
         with suppress(OSError):
             os.close(lock)
     if not keep:
-        _remove(journal)
+        remove(journal)
 
 
 def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list[Path], Problem | None]:
@@ -191,23 +200,62 @@ def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list
         if journal == spare:
             continue
         try:
-            descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             continue  # another user's, or gone by now
-        with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - Path cannot open a descriptor
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - Path cannot open a descriptor
             if os.fstat(descriptor).st_uid != os.geteuid():
                 continue
-            if not _locked(descriptor):
+            if not _locked(file.fileno()):
                 if taken := _taken(file.readline(), mine):
                     return dead, taken
-            elif file.readline() and file.readline().endswith("\n"):
+            elif not file.readline() or not file.readline().endswith(b"\n"):
+                remove(journal)  # it was killed before any host had answered
+            elif not _told(file):
                 dead.append(journal)
-            else:
-                _remove(journal)  # it was killed before any host had answered
     return dead, None
 
 
-def _taken(head: str, mine: Sequence[str]) -> Problem | None:
+def _told(file: BufferedReader) -> bool:
+    """Do reports tell all that stands there?"""
+    end = os.fstat(file.fileno()).st_size
+    return end >= len(TOLD) and os.pread(file.fileno(), len(TOLD), end - len(TOLD)) == TOLD
+
+
+def left(journal: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Which files does the run of this journal write, and which journals have runs left beside them that have ended?
+
+    Those that nobody may trust are among them: whoever opens one is told why.
+    """
+    with open_own(journal) as file:
+        files = tuple(map(str, json.loads(file.readline())["files"]))
+    found: list[Path] = []
+    for folder in dict.fromkeys((journal.parent.parent, *(Path(one).parent for one in files))):
+        with suppress(OSError), _turn(folder):
+            others = sorted(folder.glob(f"{PREFIX}*/{NAME}"))
+            found += [one for one in others if one != journal and not _lives(one)]
+    return files, tuple(found)
+
+
+def superseded(journal: Path) -> Iterator[Path]:
+    """Which journals of others tell what reports told that the run of this journal has written anew?"""
+    files, others = left(journal)
+    for other in others:
+        with suppress(OSError, ValueError, KeyError, TypeError), open_own(other) as file:
+            if _told(file) and set(files) & set(json.loads(file.readline())["files"]):
+                yield other
+
+
+def _lives(journal: Path) -> bool:
+    """Does the run of this journal still hold it?"""
+    try:
+        with open_own(journal) as file:
+            return not _locked(file.fileno())
+    except OSError:
+        return False
+
+
+def _taken(head: bytes, mine: Sequence[str]) -> Problem | None:
     """Which of our files does the run write that has this head? One that is just writing its head has none yet."""
     try:
         other = json.loads(head)
@@ -220,7 +268,17 @@ def _taken(head: str, mine: Sequence[str]) -> Problem | None:
     return Problem(file=both[0], message=f"in use: {words}; wait until it has ended, or give another file")
 
 
-def _remove(journal: Path, *, keep: bool = False) -> None:
+def _note(journal: Path) -> None:
+    """Note that the reports tell all of it. Where that fails it stays for longer, and the next run names it."""
+    with suppress(OSError):
+        descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            append(descriptor, TOLD)
+        finally:
+            os.close(descriptor)
+
+
+def remove(journal: Path, *, keep: bool = False) -> None:
     """Remove a run's folder. What cannot be removed stays: it does no harm, and the next run tries again."""
     with suppress(OSError):
         for file in journal.parent.iterdir():

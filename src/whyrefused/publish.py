@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whyrefused import junit, options
-from whyrefused.audit import finished, nothing, now
-from whyrefused.claim import claim, reserve
+from whyrefused.audit import finished, nothing
+from whyrefused.claim import claim, left, remove, reserve, superseded
+from whyrefused.collect import resume
 from whyrefused.escape import terminal
 from whyrefused.files import write
+from whyrefused.moments import now
 from whyrefused.opening import named
 from whyrefused.records import BadInput
 from whyrefused.status import exit_status
@@ -110,8 +113,32 @@ def conclude(state: State, session: pytest.Session) -> None:
     if state.claim is not None:
         replayed = bool(state.config.getoption("evidence"))
         state.kept = state.claim.journal if state.unwritten and state.run and not replayed else None
-        state.claim.release(keep=state.kept is not None)
+        state.resumable = state.kept is None and not replayed and _cut_short(state)
+        _clear_up(state)
+        state.claim.release(keep=state.kept is not None or state.resumable, told=state.resumable)
     set_status(state, session)
+
+
+def _cut_short(state: State) -> bool:
+    """Was the run told to end when some host had answered?"""
+    verdicts = state.verdicts
+    return verdicts is not None and bool(verdicts.hosts) and bool(state.stop.by or verdicts.interrupted)
+
+
+def _clear_up(state: State) -> None:
+    """Remove what runs before this one had left, where these reports tell all of it."""
+    own = state.claim.journal if state.claim else None
+    if own is None or state.run is None or state.unwritten or not own.exists():
+        return
+    with suppress(OSError, ValueError):
+        if not state.stop.by and state.run.complete:
+            for journal in superseded(own):
+                remove(journal)
+        if state.config.option.resume:
+            files, journals = left(own)
+            for one in map(resume.left, journals):
+                if one.files & set(files) and one.answers and one.answers.keys() <= set(state.run.hosts):
+                    remove(one.path)
 
 
 def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shlex
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused import script, ssh
 from whyrefused.collect import answer, limits
+from whyrefused.moments import now
 from whyrefused.records import Frame, Missing, Reply
 from whyrefused.redact import harmless, redact, redacted
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 NO_SSH = 255  # ssh(1): its own failure, not the command's
 TIMED_OUT = 124  # timeout(1)
+BLANK = "TOKEN"  # stands for the token, which is another one for each visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,8 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
     start = time.monotonic()
     token = secrets.token_hex(8)
     text = script.script(asked, token, become=_become(host.connection, options))
+    question = _digest(host.connection, text.replace(token, BLANK), options)
+    asked_at = now()
     known = [host.connection.password.reveal()] if host.connection.password else []
     warnings: tuple[str, ...] = ()
     try:
@@ -57,9 +62,25 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
     else:
         frames = _redacted(script.split(output, token, asked), known)
         notes = (redact(note, known) for note in answer.notes(output, token, frames, (began, time.time())))
-        return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), (*warnings, *notes)
+        seconds = time.monotonic() - start
+        reply = Reply(host=host.name, frames=frames, seconds=seconds, asked=asked_at, question=question)
+        return reply, (*warnings, *notes)
     seconds = time.monotonic() - start
-    return Reply(host=host.name, frames={}, unreached=why, seconds=seconds, starved=starved), warnings
+    return Reply(host=host.name, frames={}, unreached=why, seconds=seconds, starved=starved, asked=asked_at), warnings
+
+
+def digest(host: Host, asked: Mapping[str, Asked], options: Options) -> str:
+    """What stands for all that this host is asked, where and as whom? Where two are equal, so is the question."""
+    text = script.script(asked, BLANK, become=_become(host.connection, options))
+    return _digest(host.connection, text, options)
+
+
+def _digest(way: Connection, text: str, options: Options) -> str:
+    """The same of this script. No password is part of it, so none can be guessed by it."""
+    told = (way.kind, way.address, way.port, way.user, way.key_file, way.host_key_checking, way.become, way.become_user)
+    arguments = redact(" ".join(way.ssh_arguments))
+    parts = (*told, arguments, options.ssh, options.become, options.become_user, text)
+    return hashlib.sha256("\0".join(map(repr, parts)).encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 def _become(connection: Connection, options: Options) -> str:
