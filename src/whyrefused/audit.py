@@ -235,7 +235,7 @@ class Audit:
         age, options = self.settings.resume, self.settings.options
         if age is None:
             return resume.TakenOver()
-        journals = [resume.left(one) for one in self.left]
+        journals = [resume.left(one, age=age) for one in self.left]
         if not any(one.answers for one in journals):
             return resume.taken_over(journals, {}, files=self.files, now=self.started, age=age)
         hosts = self.inventory.hosts

@@ -6,6 +6,9 @@ Only first looks are taken over. A second look is one moment at both ends of a p
 from __future__ import annotations
 
 import json
+import math
+import os
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-NOTHING = "--resume: no run that was cut short had left an answer here; all hosts were visited"
+NOTHING = "--resume: no run that was cut short had left an answer here"
 DAMAGED = "it is damaged"
 
 
@@ -45,7 +48,6 @@ class Left:
 
     path: Path
     files: frozenset[str] = frozenset()  # what that run was to write
-    told: bool = False  # whether it has
     answers: Mapping[str, Answered] = field(default_factory=dict)  # by host
     problem: str = ""  # why nothing of it may be used
 
@@ -76,37 +78,40 @@ class TakenOver:
         return {host: one.asked for host, one in self.answers.items()}
 
 
-def left(path: Path) -> Left:
-    """What is in this journal? Never raises: what cannot be used says why."""
+def left(path: Path, *, age: float = math.inf) -> Left:
+    """What is in this journal? Never raises: what cannot be used says why.
+
+    One into which nothing was written for longer than `age` is not read: all in it is older.
+    """
     try:
-        return _read(path, Stored(open_own(path)))
+        file = open_own(path)
+        old = time.time() - os.fstat(file.fileno()).st_mtime > age
+        return _read(path, Stored(file), f"all in it is {_older(age)}" if old else "")
     except OSError as error:
         return Left(path=path, problem=error.strerror or str(error))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError):
         return Left(path=path, problem=DAMAGED)
 
 
-def _read(path: Path, journal: Stored) -> Left:
-    head: dict[str, Any] | None = None
+def _read(path: Path, journal: Stored, problem: str) -> Left:
+    head = json.loads(journal.first_line())
+    if head["schema"] != saved.JOURNAL:
+        raise ValueError(head["schema"])
+    files = frozenset(map(str, head["files"]))
+    if head.get("version") != __version__:
+        problem = f"it is of another version than {__version__}"
+    return Left(path=path, files=files, answers={} if problem else _answers(journal), problem=problem)
+
+
+def _answers(journal: Stored) -> Mapping[str, Answered]:
     answers: dict[str, Answered] = {}
-    told = False
     for place, line in journal.lines():
         one = json.loads(line)
-        if head is None:
-            head = one
-            if head["schema"] != saved.JOURNAL:
-                raise ValueError(head["schema"])
-        elif "host" in one:
+        if "host" in one:
             reply = saved.reply_of(str(one["host"]), one)
             if not one["again"]:
                 answers.setdefault(reply.host, _answered(journal, place, one, reached=reply.unreached is None))
-        told = line == saved.TOLD
-    if head is None:
-        raise ValueError("no head")
-    files = frozenset(map(str, head["files"]))
-    if head.get("version") != __version__:
-        return Left(path=path, files=files, told=told, problem=f"it is of another version than {__version__}")
-    return Left(path=path, files=files, told=told, answers=answers)
+    return answers
 
 
 def _answered(journal: Stored, place: Place, one: Mapping[str, Any], *, reached: bool) -> Answered:
@@ -142,9 +147,9 @@ def taken_over(
     if not any(one.answers for one in ours):
         return TakenOver(notes=(*notes, NOTHING))
     moments = sorted(one.asked for one in found.values())
-    span = f", asked from {moments[0]} to {moments[-1]}" if moments[1:] else "".join(f", asked {one}" for one in moments)
+    span = f", asked between {moments[0]} and {moments[-1]}" if moments else ""
     notes.append(f"--resume: the answers of {len(found)} of {len(questions)} hosts are those of an earlier run{span}")
-    notes += [f"--resume: {many} visited again: {why}" for why, many in sorted(others.items())]
+    notes += [f"--resume: visited again, {why}: {many}" for why, many in sorted(others.items())]
     return TakenOver(answers=found, notes=tuple(notes))
 
 
@@ -154,9 +159,13 @@ def _why_not(one: Answered, question: str, now: str, age: float) -> str:
         return "not reached then"
     if not one.question or one.question != question:
         return "asked something else then, or elsewhere"
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError):
         seconds = between(one.asked, now)
         if seconds < 0:
             return "asked later than now, as this machine's clock has it"
-        return "" if seconds <= age else f"asked more than {age:g} s ago (--resume-age)"
+        return "" if seconds <= age else _older(age)
     return "asked nobody knows when"
+
+
+def _older(age: float) -> str:
+    return f"older than {age:g} s (--resume-age)"
