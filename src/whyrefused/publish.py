@@ -38,6 +38,7 @@ def reserve_files(config: pytest.Config) -> Claim:
 
 def heard(state: State) -> None:
     """Take the files of this run: a worker is about to visit hosts, and waits for this."""
+    leave_the_page(state)  # now: once the session ends, pytest-html would write its page over ours
     if state.claim is None or not state.claim.taken:
         try:
             take(state)
