@@ -206,7 +206,7 @@ class Audit:
         """What the hosts answer now, each kept on the disk as soon as it is there; in a file where that is wanted."""
         journal, options = Journal(self.journal), self.settings.options
         taken = self._taken_over(asked)
-        journal.copy(taken.lines())
+        journal.copy(taken.lines(), taken.asked)
         rest = {host: probes for host, probes in asked.items() if host not in taken.answers}
         visited = journal.whole(collect(self.inventory, rest, options, stop=self.stop, keep=journal.keep))
         visited = self._declared(visited.beside(taken.visited()).ordered(asked))

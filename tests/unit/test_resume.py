@@ -241,7 +241,8 @@ def test_a_chain(tmp_path: Path) -> None:
     """What is taken over stands in the journal of the run that resumes, by which a third resumes both."""
     second = written(tmp_path / "second", head={**HEAD, "started": NOW})
     journal = Journal(second)
-    journal.copy(taken(written(tmp_path / "left", LINE)).lines())
+    first = taken(written(tmp_path / "left", LINE))
+    journal.copy(first.lines(), first.asked)
     mine = Reply(host="b", frames={"x": Frame(text="b says", status=0)}, asked="2026-01-01T01:00:01Z", question="r")
     journal.keep([(mine, ())])
     found = taken(second, asked={"a": "q", "b": "r"}, now="2026-01-01T01:00:02Z")
@@ -260,10 +261,11 @@ def test_many_are_copied_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = written(tmp_path / "left", *({**large, "host": name} for name in names))
     second = written(tmp_path / "second")
     journal = Journal(second)
-    journal.copy(taken(path, asked=dict.fromkeys(names, "q")).lines())
+    found = taken(path, asked=dict.fromkeys(names, "q"))
+    journal.copy(found.lines(), found.asked)
     assert len(synced) == 3
     journal.keep([(Reply(host="last", frames={}), ())])
-    assert [*names, "last"] == [json.loads(line)["host"] for line in second.read_bytes().splitlines()[1:]]
+    assert [*names, "last"] == [json.loads(line)["host"] for line in second.read_bytes().splitlines()[2:]]
 
 
 WAY = Connection(kind="ssh", address="198.51.100.7")
@@ -324,7 +326,7 @@ def test_what_a_visit_was_asked() -> None:
 def test_both_moments_are_kept(tmp_path: Path) -> None:
     """With --save-evidence too: when each was asked that an earlier run had asked, and when this one began."""
     replies = {name: Reply(host=name, frames={}) for name in "ab"}
-    visited = Visited(replies=replies, started=NOW).after({"a": "2026-01-01T00:30:00Z", "b": NOW}, NOW)
+    visited = Visited(replies=replies, started=NOW).after({"a": "2026-01-01T00:30:00Z"}, NOW)
     assert ("2026-01-01T00:30:00Z", NOW, {"a": "2026-01-01T00:30:00Z"}) == (
         visited.started, visited.resumed, visited.earlier
     )  # fmt: skip
@@ -332,14 +334,18 @@ def test_both_moments_are_kept(tmp_path: Path) -> None:
     kept = saved.read(str(tmp_path / "kept.json"))
     assert (visited.started, visited.resumed, visited.earlier) == (kept.started, kept.resumed, kept.earlier)
     assert {} == kept.ordered(["b"]).earlier
-    assert ("", {}) == (Visited(replies={}).after({"a": NOW}, NOW).resumed, Visited(replies={}).after({}, NOW).earlier)
+    fresh = Visited(replies=replies).after({}, NOW)
+    assert (NOW, "", {}) == (fresh.started, fresh.resumed, fresh.earlier)
 
 
-def test_moments_of_a_damaged_journal(tmp_path: Path) -> None:
-    """A moment that is no text makes it bad input."""
-    path = written(tmp_path / "left", {**LINE, "asked": 7})
-    with pytest.raises(BadInput):
-        saved.read(str(path))
+def test_moments_in_a_journal(tmp_path: Path) -> None:
+    """They count for hosts that are there; one that is no text makes it bad input."""
+    path = written(tmp_path / "left", {"earlier": {"a": "2026-01-01T00:00:00Z", "gone": "2025-01-01T00:00:00Z"}}, LINE)
+    kept = saved.read(str(path))
+    assert ({"a": "2026-01-01T00:00:00Z"}, "2026-01-01T00:00:00Z") == (kept.earlier, kept.started)
+    for number, wrong in enumerate((7, {"a": 7})):
+        with pytest.raises(BadInput):
+            saved.read(str(written(tmp_path / f"wrong-{number}", {"earlier": wrong}, LINE)))
 
 
 def test_what_runs_left(tmp_path: Path) -> None:

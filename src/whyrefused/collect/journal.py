@@ -14,7 +14,7 @@ from whyrefused.collect.stored import Place
 from whyrefused.files import append
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from whyrefused.collect.visited import Answer, Visited
@@ -64,9 +64,12 @@ class Journal:
             start += len(line)
         return held
 
-    def copy(self, lines: Iterable[bytes]) -> None:
-        """Take over what another journal has of some hosts, so that whoever resumes this run needs no other."""
-        some: list[bytes] = []
+    def copy(self, lines: Iterable[bytes], asked: Mapping[str, str]) -> None:
+        """Take over what another journal has of some hosts, so that whoever resumes this run needs no other.
+
+        `asked` says when they were. It comes first, and counts only for hosts whose line is there.
+        """
+        some = [_line({"earlier": dict(asked)})] if asked else []
         for line in lines:
             some.append(line)
             if sum(map(len, some)) > PIECE:

@@ -116,7 +116,7 @@ def _evidence(path: str, kept: Stored) -> Visited:
         finished=str(about.get("finished", "")),
         interrupted=str(about.get("interrupted", "")),
         resumed=str(about.get("resumed", "")),
-        earlier={name: _text(moment) for name, moment in about.get("earlier", {}).items()},
+        earlier=_moments(about.get("earlier", {})),
     )
 
 
@@ -134,7 +134,7 @@ def _journal(kept: Stored) -> Visited:
     """
     looks: dict[bool, dict[str, Place]] = {False: {}, True: {}}
     warnings: dict[bool, dict[str, tuple[str, ...]]] = {False: {}, True: {}}
-    asked: dict[str, str] = {}
+    earlier: dict[str, str] = {}
     head, end = None, None
     for place, line in kept.lines():
         one = json.loads(line)
@@ -144,8 +144,9 @@ def _journal(kept: Stored) -> Visited:
             again = bool(one["again"])
             reply = reply_of(str(one["host"]), one)
             looks[again].setdefault(reply.host, place)
-            asked.setdefault(reply.host, _text(one.get("asked", "")))
             warnings[again].setdefault(reply.host, tuple(dict.fromkeys(texts(one["warnings"]))))
+        elif "earlier" in one:
+            earlier |= _moments(one["earlier"])
         elif "finished" in one and end is None:
             end = one
     if head is None:
@@ -156,7 +157,7 @@ def _journal(kept: Stored) -> Visited:
     )
     began = str(head["started"])
     return replace(
-        joined(first, second).after(asked, began),
+        joined(first, second).after({host: earlier[host] for host in earlier if host in looks[False]}, began),
         notes=texts(end.get("notes", [])),
         finished=str(end.get("finished", "")) or began,
         interrupted=str(end["interrupted"]),
@@ -165,6 +166,10 @@ def _journal(kept: Stored) -> Visited:
 
 def _of_lines(kept: Stored, places: Mapping[str, Place]) -> Replies:
     return Replies(places, lambda name: reply_of(name, kept.at(places[name])))
+
+
+def _moments(value: Mapping[str, Any]) -> dict[str, str]:
+    return {host: _text(moment) for host, moment in value.items()}
 
 
 def texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever JSON stands there

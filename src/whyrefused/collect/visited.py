@@ -47,11 +47,10 @@ class Visited:
         warnings = {**self.warnings, **other.warnings}
         return replace(self, replies=replies, warnings=warnings).with_notes(*other.notes)
 
-    def after(self, asked: Mapping[str, str], began: str) -> Visited:
-        """The same of a run that began then: which of these hosts had been asked before it did?"""
-        earlier = {host: moment for host, moment in asked.items() if moment and moment < began}
-        first = min(earlier.values(), default=began)
-        return replace(self, started=first, resumed=began if earlier else "", earlier=earlier)
+    def after(self, earlier: Mapping[str, str], began: str) -> Visited:
+        """The same of a run that began then, before which another had asked these hosts."""
+        first = min((began, *earlier.values()))
+        return replace(self, started=first, resumed=began if earlier else "", earlier=dict(earlier))
 
     def with_notes(self, *notes: str) -> Visited:
         """The same, and this must be known too."""
