@@ -40,6 +40,7 @@ class Claim:
     locks: tuple[int, ...]
     taken: bool = True  # False where only the folder was made, and no file was claimed yet
     abandoned: tuple[Path, ...] = ()  # journals of runs that were killed
+    outlived: tuple[Path, ...] = ()  # journals that stay only until these files are written
     problems: tuple[str, ...] = ()
 
     @property
@@ -109,12 +110,13 @@ def claim(files: Sequence[Path], started: str, *, spare: Path | None = None, res
     journals: list[Path] = []
     locks: list[int] = []
     abandoned: list[Path] = []
+    outlived: list[Path] = []
     problems: list[str] = []
     for folder in dict.fromkeys((*ready, *(Path(file).parent for file in mine))):
         try:
             make_folder(folder)
             with _turn(folder):
-                dead, locked = _others(folder, mine, spare)
+                dead, told, locked = _others(folder, mine, spare)
                 if locked:
                     Claim(journals=tuple(journals), locks=tuple(locks)).release()
                     if reserved:
@@ -131,8 +133,10 @@ def claim(files: Sequence[Path], started: str, *, spare: Path | None = None, res
         journals.append(journal)
         locks.append(lock)
         abandoned += dead
+        outlived += told
     return Claim(
-        journals=tuple(journals), locks=tuple(locks), abandoned=tuple(abandoned), problems=tuple(problems)
+        journals=tuple(journals), locks=tuple(locks), abandoned=tuple(abandoned), outlived=tuple(outlived),
+        problems=tuple(problems),
     )  # fmt: skip
 
 
@@ -193,9 +197,12 @@ def _give_up(journal: Path, lock: int | None, *, keep: bool = False) -> None:
         remove(journal)
 
 
-def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list[Path], Problem | None]:
-    """Which journals of killed runs are here, and which file of ours is another run's?"""
+def _others(
+    folder: Path, mine: Sequence[str], spare: Path | None
+) -> tuple[list[Path], list[Path], Problem | None]:  # fmt: skip
+    """Which journals of killed runs are here, which are as old as our files, and which of these is another run's?"""
     dead: list[Path] = []
+    told: list[Path] = []
     for journal in sorted(folder.glob(f"{PREFIX}*/{NAME}")):
         if journal == spare:
             continue
@@ -206,14 +213,17 @@ def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list
         with open(descriptor, "rb") as file:  # noqa: PTH123 - Path cannot open a descriptor
             if os.fstat(descriptor).st_uid != os.geteuid():
                 continue
-            if not _locked(file.fileno()):
-                if taken := _taken(file.readline(), mine):
-                    return dead, taken
-            elif not file.readline() or not file.readline().endswith(b"\n"):
+            free, head = _locked(descriptor), file.readline()
+            taken = _taken(head, mine)
+            if free and not file.readline().endswith(b"\n"):
                 remove(journal)  # it was killed before any host had answered
-            elif not _told(file):
+            elif free and not _told(file):
                 dead.append(journal)
-    return dead, None
+            elif free and taken:
+                told.append(journal)
+            elif taken and not free:
+                return dead, told, taken
+    return dead, told, None
 
 
 def _told(file: BufferedReader) -> bool:
@@ -235,15 +245,6 @@ def left(journal: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
             others = sorted(folder.glob(f"{PREFIX}*/{NAME}"))
             found += [one for one in others if one != journal and not _lives(one)]
     return files, tuple(found)
-
-
-def superseded(journal: Path) -> Iterator[Path]:
-    """Which journals of others tell what reports told that the run of this journal has written anew?"""
-    files, others = left(journal)
-    for other in others:
-        with suppress(OSError, ValueError, KeyError, TypeError), open_own(other) as file:
-            if _told(file) and set(files) & set(json.loads(file.readline())["files"]):
-                yield other
 
 
 def _lives(journal: Path) -> bool:

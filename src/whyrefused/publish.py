@@ -11,7 +11,7 @@ import pytest
 
 from whyrefused import junit, options
 from whyrefused.audit import finished, nothing
-from whyrefused.claim import claim, left, remove, reserve, superseded
+from whyrefused.claim import claim, left, remove, reserve
 from whyrefused.collect import resume
 from whyrefused.escape import terminal
 from whyrefused.files import write
@@ -128,15 +128,13 @@ def _cut_short(state: State) -> bool:
 
 def _clear_up(state: State) -> None:
     """Remove what runs before this one had left, where these reports tell all of it."""
-    own = state.claim.journal if state.claim else None
-    if own is None or state.run is None or state.unwritten or not own.exists():
+    if state.claim is None or state.run is None or state.unwritten:
         return
-    with suppress(OSError, ValueError):
-        if not state.stop.by and state.run.complete:
-            for journal in superseded(own):
-                remove(journal)
-        if state.config.option.resume:
-            files, journals = left(own)
+    for journal in state.claim.outlived if state.run.complete and not state.stop.by else ():
+        remove(journal)
+    if state.claim.journal and state.config.option.resume:
+        with suppress(OSError, ValueError):
+            files, journals = left(state.claim.journal)
             for one in map(resume.left, journals):
                 if one.files & set(files) and one.answers and one.answers.keys() <= set(state.run.hosts):
                     remove(one.path)

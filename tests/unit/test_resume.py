@@ -363,15 +363,16 @@ def test_what_runs_left(tmp_path: Path) -> None:
     assert (tuple(sorted(map(str, files))), {*dead.journals}) == (
         claim.left(own.journal)[0], {*claim.left(own.journal)[1]}
     )  # fmt: skip
-    assert [] == list(claim.superseded(own.journal))
-    assert set(dead.journals) == set(own.abandoned)
+    assert (set(dead.journals), ()) == (set(own.abandoned), own.outlived)
     with dead.journals[0].open("ab") as file:
         file.write(saved.TOLD)
-    assert [dead.journals[0]] == list(claim.superseded(own.journal))
     own.release()
     third = claim.claim(files, "later")
-    assert set(dead.journals[1:]) == set(third.abandoned)
+    assert ((dead.journals[1],), (dead.journals[0],)) == (third.abandoned, third.outlived)
     third.release()
+    fourth = claim.claim([tmp_path / "reports" / "third.html", tmp_path / "third.json"], "later")
+    assert ((dead.journals[1],), ()) == (fourth.abandoned, fourth.outlived)
+    fourth.release()
     living.release()
 
 

@@ -79,8 +79,9 @@ def _digest(way: Connection, text: str, options: Options) -> str:
     """The same of this script. No password is part of it, so none can be guessed by it."""
     told = (way.kind, way.address, way.port, way.user, way.key_file, way.host_key_checking, way.become, way.become_user)
     arguments = redact(" ".join(way.ssh_arguments))
-    parts = (*told, arguments, options.ssh, options.become, options.become_user, text)
-    return hashlib.sha256("\0".join(map(repr, parts)).encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    parts = (*told, arguments, options.ssh, options.become, options.become_user)
+    asked = f"{parts!r}\n{text}".encode("utf-8", "backslashreplace")
+    return hashlib.sha256(asked).hexdigest()[:32]
 
 
 def _become(connection: Connection, options: Options) -> str:
