@@ -79,6 +79,7 @@ def test_an_answer(tmp_path: Path) -> None:
         ({"question": ""}, NOW, "asked something else then, or elsewhere"),
         ({}, "2026-01-01T01:30:00Z", ""),
         ({}, "2026-01-01T01:30:01Z", "older than 3600 s (--resume-age)"),
+        ({}, "2026-01-01T00:30:00Z", ""),
         ({}, "2026-01-01T00:29:59Z", "asked later than now, as this machine's clock has it"),
         ({"asked": ""}, NOW, "asked nobody knows when"),
         ({"asked": "2026-01-01T00:30:00"}, NOW, "asked nobody knows when"),
@@ -108,7 +109,9 @@ def test_the_youngest_counts(tmp_path: Path) -> None:
     for paths in ((old, new, newer), (newer, new, old)):
         assert {"a": "2026-01-01T00:40:00Z"} == taken(*paths).asked
     assert {"a": LINE["asked"]} == taken(old).asked
-    assert "something else" in taken(old, newer, asked={"a": "third"}).notes[1]
+    lost = written(tmp_path / "lost", {**LINE, "asked": "2026-01-01T00:45:00Z", "unreached": "name: none"})
+    for paths in ((lost, newer), (newer, lost)):
+        assert ("--resume: visited again, asked something else then, or elsewhere: 1",) == taken(*paths).notes[1:]
 
 
 def test_second_looks_are_not_taken_over(tmp_path: Path) -> None:
@@ -123,6 +126,7 @@ def test_other_files(tmp_path: Path) -> None:
     """What a run left that was to write other files is not this one's, and nothing is told of it."""
     path = written(tmp_path / "left", LINE, head={**HEAD, "files": ["/other"]})
     assert ({}, (resume.NOTHING,)) == (taken(path).answers, taken(path).notes)
+    assert resume.NOTHING == "--resume: no run that was cut short had left an answer here"
     other = written(tmp_path / "version", LINE, head={**HEAD, "files": ["/other"], "version": "0"})
     assert (resume.NOTHING,) == taken(other).notes == taken().notes
 

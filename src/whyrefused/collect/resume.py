@@ -96,7 +96,7 @@ def left(path: Path, *, age: float = math.inf) -> Left:
 def _read(path: Path, journal: Stored, problem: str) -> Left:
     head = json.loads(journal.first_line())
     if head["schema"] != saved.JOURNAL:
-        raise ValueError(head["schema"])
+        raise ValueError("no journal")
     files = frozenset(map(str, head["files"]))
     if head.get("version") != __version__:
         problem = f"it is of another version than {__version__}"
