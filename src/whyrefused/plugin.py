@@ -56,8 +56,7 @@ class State:
         self.signals = Signals(self.stop)
         self.claim: Claim | None = None  # the files that this run alone writes
         self.junit: Junit | None = None
-        self.kept: Path | None = None  # the journal, where the reports could not be written
-        self.resumable = False  # whether the journal is kept for a run that resumes this one
+        self.kept: Path | None = None  # the journal, where the reports could not be written or the run was cut short
         self.bundled: bool | None = None  # one item of pytest for each host and check; None: not known yet
         self.parameters: dict[str, list[Any]] = {}  # of the check that is collected at this moment
 
@@ -488,7 +487,7 @@ class Last:
             from whyrefused import publish  # noqa: PLC0415 - as above
 
             publish.conclude(state, session)
-        if state.shared and not (state.kept or state.resumable):
+        if state.shared and not (state.kept and state.kept.parent == Path(state.shared)):
             shutil.rmtree(state.shared, ignore_errors=True)
 
 

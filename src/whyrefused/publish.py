@@ -113,10 +113,10 @@ def conclude(state: State, session: pytest.Session) -> None:
             state.unwritten.append(f"{state.junit.path}: {error.strerror}")
     if state.claim is not None:
         replayed = bool(state.config.getoption("evidence"))
-        state.kept = state.claim.journal if state.unwritten and state.run and not replayed else None
-        state.resumable = state.kept is None and not replayed and _cut_short(state)
+        keep = bool(state.unwritten and state.run) or _cut_short(state)
+        state.kept = state.claim.journal if keep and not replayed else None
         _clear_up(state)
-        state.claim.release(keep=state.kept is not None or state.resumable, told=state.resumable)
+        state.claim.release(keep=state.kept is not None, told=not state.unwritten)
     set_status(state, session)
 
 
