@@ -237,7 +237,7 @@ def left(journal: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
 
     Those that nobody may trust are among them: whoever opens one is told why.
     """
-    with open_own(journal) as file:
+    with journal.open("rb") as file:
         files = tuple(map(str, json.loads(file.readline())["files"]))
     found: list[Path] = []
     for folder in dict.fromkeys((journal.parent.parent, *(Path(one).parent for one in files))):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Inventory, Run
     from whyrefused.script import Asked
 
-SECOND = ("hairpin", "too-many-connections")
+SECOND = ("hairpin", "rejected-at-a-name-nobody-declared", "too-many-connections")
 """Stories with a second look."""
 TOLD = (*SECOND, *(story for story in STORIES[::8] if story not in SECOND))
 

@@ -1,6 +1,6 @@
 """A run that was cut short at any moment and is resumed finds what one that nobody ended finds, and asks nobody twice.
 
-Three runs at each `make test`; WHYREFUSED_RESUMES=50 takes so many, as `make torture` does. The seed is printed where
+Two runs at each `make test`; WHYREFUSED_RESUMES=50 takes so many, as `make torture` does. The seed is printed where
 one fails.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-RESUMES = int(os.environ.get("WHYREFUSED_RESUMES", "3"))
+RESUMES = int(os.environ.get("WHYREFUSED_RESUMES", "2"))
 SEED = int(os.environ.get("WHYREFUSED_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 WRITTEN = ("--html=page.html", "--findings=found.json", "--junitxml=junit.xml")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
@@ -217,15 +217,13 @@ def test_what_is_too_old(hosts: Fleet, whole: dict[str, Any], tmp_path: Path) ->
     assert union(whole) == union(found)
 
 
-@pytest.mark.parametrize("kind", ["garbage", "link", "none"])
+@pytest.mark.parametrize("kind", ["garbage", "link"])
 def test_a_journal_that_cannot_be_used(kind: str, hosts: Fleet, whole: dict[str, Any], tmp_path: Path) -> None:
     """Everybody is visited, and a note says why; what is not understood is left where it is."""
-    journal = tmp_path / "none" if kind == "none" else cut_short(hosts, tmp_path, {"h1", "h2"})
-    text = journal.read_text() if kind != "none" else ""
-    moved = tmp_path / "moved.jsonl"
+    journal, moved = cut_short(hosts, tmp_path, {"h1", "h2"}), tmp_path / "moved.jsonl"
     if kind == "garbage":
-        journal.write_text(text.replace("\n", '\n{"host": "h9"}\n', 1))
-    elif kind == "link":
+        journal.write_text(journal.read_text().replace("\n", '\n{"host": "h9"}\n', 1))
+    else:
         journal.rename(moved)
         journal.symlink_to(moved)
     hosts.delays(UNTOUCHED)
@@ -235,12 +233,12 @@ def test_a_journal_that_cannot_be_used(kind: str, hosts: Fleet, whole: dict[str,
         "garbage": f"{journal} is not used: it is damaged",
         "link": f"{journal} is not used: Too many levels of symbolic links",
     }
-    told_of = [one for one in found["run"]["notes"] if one.startswith(f"--resume: {words.get(kind, 'no run')}")]
+    told_of = [one for one in found["run"]["notes"] if one.startswith(f"--resume: {words[kind]}")]
     assert (1, "--resume: no run that was cut short had left an answer here") == (
         len(told_of),
         found["run"]["notes"][-1],
     )
-    assert (kind != "none") == journal.is_symlink() or journal.exists()
+    assert journal.exists()
     note = f"note: a killed run left what its hosts had said: --evidence={journal}, or go on: --resume"
     assert (kind == "garbage") == (note in (tmp_path / "said").read_text())
 
@@ -286,7 +284,7 @@ def test_with_saved_evidence(workers: tuple[str, ...], hosts: Fleet, tmp_path: P
     assert not (tmp_path / "found.json").exists()
 
 
-@pytest.mark.parametrize("age", ["0", "x", "nan"])
+@pytest.mark.parametrize("age", ["0", "nan"])
 def test_no_age(age: str, hosts: Fleet, tmp_path: Path) -> None:
     """What is no number of seconds is a wrong command line."""
     assert hosts.audit(tmp_path, "--resume", f"--resume-age={age}") == 4

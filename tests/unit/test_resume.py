@@ -306,6 +306,15 @@ def test_the_same_question() -> None:
     assert len({stands_for(replace(WAY, become=True)), stands_for(replace(WAY, become=True, become_user="u"))}) == 2
 
 
+@pytest.mark.parametrize(("kind", "same"), [("local", False), ("docker", False), ("ssh", True), ("openssh", True)])
+def test_of_which_machine(kind: str, *, same: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container of this name on another runner of CI is another one, and so is `localhost`."""
+    way = replace(WAY, kind=kind)  # type: ignore[arg-type] - one of its own
+    here = stands_for(way)
+    monkeypatch.setattr(visit, "_this_machine", lambda: "another")
+    assert same == (here == stands_for(way))
+
+
 def test_no_password_can_be_guessed_by_it() -> None:
     """It stands on the disk: no password is part of it, wherever the inventory has it."""
     assert stands_for() == stands_for(replace(WAY, password=Secret("s3cret")))

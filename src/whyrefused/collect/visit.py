@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import secrets
@@ -9,6 +10,7 @@ import shlex
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import script, ssh
@@ -79,9 +81,20 @@ def _digest(way: Connection, text: str, options: Options) -> str:
     """The same of this script. No password is part of it, so none can be guessed by it."""
     told = (way.kind, way.address, way.port, way.user, way.key_file, way.host_key_checking, way.become, way.become_user)
     arguments = redact(" ".join(way.ssh_arguments))
-    parts = (*told, arguments, options.ssh, options.become, options.become_user)
+    machine = "" if way.kind in {"ssh", "openssh"} else _this_machine()
+    parts = (*told, arguments, machine, options.ssh, options.become, options.become_user)
     asked = f"{parts!r}\n{text}".encode("utf-8", "backslashreplace")
     return hashlib.sha256(asked).hexdigest()[:32]
+
+
+@functools.cache
+def _this_machine() -> str:
+    """Which machine is it to which `local` and the names of containers belong, since when?"""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    return f"{os.uname().nodename} {boot}"
 
 
 def _become(connection: Connection, options: Options) -> str:
