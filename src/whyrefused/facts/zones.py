@@ -212,16 +212,16 @@ MENDS = {
 
 def _wrong(asked: Asked, found: Reason) -> _Said | None:
     """Which server of the zone says what the client got? None where none does, or one of them has it right."""
-    got, wanted = set(asked.answer.addresses), asked.right
-    whole = [one for one in _said(asked) if one.whole]
+    got, said = set(asked.answer.addresses), _said(asked)
+    left = asked.right - got
+    if found.variant == "missing-address":
+        has = asked.answer.hosts_file or any(left & one.addresses for one in said)
+        return None if has else next((one for one in said if one.whole), None)
     if found.variant not in MENDS or _good(asked):
         return None
     if found.variant == "no-record":
-        return next((one for one in whole if not one.addresses), None)
-    if found.variant == "missing-address":
-        left = wanted - got if not asked.answer.hosts_file else frozenset()
-        return next((one for one in whole if left - one.addresses), None)
-    return next((one for one in _bad(asked) if one.addresses & (got - wanted)), None)
+        return next((one for one in said if one.whole and not one.addresses), None)
+    return next((one for one in _bad(asked) if one.addresses & (got - asked.right)), None)
 
 
 def _mended(asked: Asked, found: Reason, wrong: _Said) -> Reason:

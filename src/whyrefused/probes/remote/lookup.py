@@ -14,7 +14,6 @@ import struct
 import sys
 import time
 from collections import OrderedDict
-from contextlib import suppress
 
 PATIENCE = 3.0  # seconds for an answer; asked once more after one
 SERVERS, NAMES = 3, 7  # glibc's MAXNS; completions of one name
@@ -151,7 +150,7 @@ class Server:
             self.questions[number] = (asked, question(number, asked[1], asked[2], 0 if self.zone else RECURSE))
         except ValueError:
             self.questions[number] = (asked, b"")
-            self.words[number] = "UNABLE\t-"
+            self.words[number] = ("UNABLE", "-")
 
     @property
     def waiting(self):
@@ -188,56 +187,68 @@ class Server:
             return
         if number in self.questions:
             given = [one for one in found if one[1]]
-            row = "%s\t%s" % (word, ",".join(one[1] for one in given) or "-")
-            if zones:
-                row += "\t%s\t%s" % ("aa" if own else "-", min(one[3] for one in found) if given else "-")
+            kept = str(min(one[3] for one in found)) if given else "-"
+            row = word, ",".join(one[1] for one in given) or "-", "aa" if own else "-", kept
             self.words.setdefault(number, row)
 
-    def tell(self):
-        """Print a row for each question."""
+    def tell(self, columns):
+        """Print a row for each question, with so many columns of what was answered."""
         for number, ((name, fqdn, kind), _) in self.questions.items():
-            word = self.words.get(number, (self.error or "TIMEOUT") + "\t-")
-            sys.stdout.write("%s\t%s\t%s\t%s\t%s\t%s\n" % (name, self.role, self.address, fqdn, kind, word))
+            told = self.words.get(number, (self.error or "TIMEOUT", "-"))[:columns]
+            sys.stdout.write("\t".join((name, self.role, self.address, fqdn, kind, *told)) + "\n")
 
 
-names = [one for one in sys.argv[1:] if one[0] != "@"]
-zones = OrderedDict()
-for zone, _, own in (one[1:].partition("=") for one in sys.argv[1:] if one[0] == "@"):
-    zones[encoded(zone)] = [Server(one, "zone:" + zone, encoded(zone)) for one in own.split(",")]
-addresses, search, ndots = read(CONF)
-servers = [Server(one, "nameserver") for one in addresses]
-if STUB in addresses:
-    servers += [Server(one, "uplink") for one in read(UPLINKS)[0] if one not in addresses]
-for name in (one.lstrip("!") for one in names):
-    for fqdn in completed(name, search, ndots):
-        meant = []
-        with suppress(ValueError):
-            # The nearest zone above a name is the one that has it.
-            above = [zone for zone in zones if within(encoded(fqdn), zone)] if "!" + name in names else []
-            meant = zones[max(above, key=len)] if above else []
-        for server in servers + meant:
-            for kind in TYPES:
-                server.ask((name, fqdn, kind))
-servers += [server for each in zones.values() for server in each if server.questions]
-poll = select.poll()
-for server in servers:
-    server.send()
-    if server.socket:
-        poll.register(server.socket, select.POLLIN)
-by_number = {server.socket.fileno(): server for server in servers if server.socket}
-start, again = time.monotonic(), False
-while any(server.waiting for server in servers) and time.monotonic() - start < PATIENCE:
-    if not again and time.monotonic() - start > 1:
-        again = True
-        for server in servers:
-            server.send()
-    for number, _ in poll.poll(200):
-        by_number[number].hear()
-        if by_number[number].error:
-            poll.unregister(number)
-for server in servers:
-    server.tell()
-for name in names:
-    sys.stdout.write("%s\tend\n" % name.lstrip("!"))
-sys.stdout.flush()
-os._exit(0)
+def meant(fqdn, zones):
+    """The servers of the nearest zone above a name, which is the one that has it."""
+    try:
+        above = [zone for zone in zones if within(encoded(fqdn), zone)]
+    except ValueError:
+        return []
+    return zones[max(above, key=len)] if above else []
+
+
+def main(arguments):
+    names = [one for one in arguments if one[0] != "@"]
+    zones = OrderedDict()
+    for zone, _, own in (one[1:].partition("=") for one in arguments if one[0] == "@"):
+        zones[encoded(zone)] = [Server(one, "zone:" + zone, encoded(zone)) for one in own.split(",")]
+    addresses, search, ndots = read(CONF)
+    servers = [Server(one, "nameserver") for one in addresses]
+    if STUB in addresses:
+        servers += [Server(one, "uplink") for one in read(UPLINKS)[0] if one not in addresses]
+    for name in names:
+        for fqdn in completed(name.lstrip("!"), search, ndots):
+            for server in servers + (meant(fqdn, zones) if name[0] == "!" else []):
+                for kind in TYPES:
+                    server.ask((name.lstrip("!"), fqdn, kind))
+    servers += [server for each in zones.values() for server in each if server.questions]
+    ask(servers)
+    for server in servers:
+        server.tell(4 if zones else 2)
+    for name in names:
+        sys.stdout.write("%s\tend\n" % name.lstrip("!"))
+
+
+def ask(servers):
+    poll = select.poll()
+    for server in servers:
+        server.send()
+        if server.socket:
+            poll.register(server.socket, select.POLLIN)
+    by_number = {server.socket.fileno(): server for server in servers if server.socket}
+    start, again = time.monotonic(), False
+    while any(server.waiting for server in servers) and time.monotonic() - start < PATIENCE:
+        if not again and time.monotonic() - start > 1:
+            again = True
+            for server in servers:
+                server.send()
+        for number, _ in poll.poll(200):
+            by_number[number].hear()
+            if by_number[number].error:
+                poll.unregister(number)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)
