@@ -192,9 +192,17 @@ def confirmed(asked: Asked, found: Reason) -> Reason:
     wrong = _wrong(asked, found)
     if wrong is not None:
         return _mended(asked, found, wrong)
-    if found.variant not in OWN and found.words and right(asked):
-        return replace(found, words=f"{found.words}; {_servers(_good(asked))}, declared for its zone, has it right")
+    if found.variant not in OWN and right(asked):
+        return _besides(found, f"{_servers(_good(asked))}, declared for its zone, has it right")
+    untold = {one.server: one.word for one in asked.meant(asked.zone)}
+    if untold and not _said(asked):
+        mute = ", ".join(f"{server} ({word})" for server, word in untold.items())
+        return _besides(found, f"{mute}, declared for its zone, was not asked successfully")
     return found
+
+
+def _besides(found: Reason, words: str) -> Reason:
+    return replace(found, words=f"{found.words}; {words}" if found.words else f"({words})")
 
 
 OWN = frozenset({"zone-servers-differ", "resolver-override", "stale-resolver"})
@@ -230,7 +238,7 @@ def _mended(asked: Asked, found: Reason, wrong: _Said) -> Reason:
     kept = [one for one in asked.main if one.word in TOLD and not one.own]
     where = f"in the zone {zone}, on {wrong.server} or where that has it from"
     return replace(
-        found, words=f"{found.words}; {wrong.server}, declared for its zone, has {has}",
+        _besides(found, f"{wrong.server}, declared for its zone, has {has}"),
         fix=(f"{where}: {MENDS[found.variant]} {fqdn} ({asked.wanted})", *_flush(asked, kept)),
         verify=_verify(_rows([wrong])),
     )  # fmt: skip

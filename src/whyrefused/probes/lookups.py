@@ -164,10 +164,7 @@ def _lookup(  # noqa: PLR0913, PLR0917 - a row
     except ValueError as error:
         raise Unreadable(f"{SOURCE}: not understood: {given[:120]!r}") from error
     zone = role.removeprefix(ZONE) if role.startswith(ZONE) else ""
-    line = f"{fqdn} {kind} {word}" + (f" {given}" if addresses else "")
-    line += f", TTL {seconds}" if seconds != "-" else ""
-    line += ", with authority" if own == "aa" else ""
-    line += ": not asked successfully" if zone and word not in TOLD else ""
+    line = f"{fqdn} {kind} {word} {given} {own} {seconds}".rstrip(" -")
     return Lookup(
         server=server, uplink=role == "uplink", zone=zone, fqdn=fqdn, type=kind, word=word, addresses=addresses,
         own=own == "aa" if own else None, seconds=whole(seconds), line=line,
