@@ -225,6 +225,19 @@ def test_a_zone_is_asked_of_what_is_not_as_declared(
     assert bool(lookups.known((*asked, zone))) is not any(" " not in one or "~" in one for one in asked)
 
 
+def test_no_zone_runs_anything(shell: tuple[str, ...], tmp_path: Path) -> None:
+    """Whatever a zone is called, and whatever stands for its servers, comes to the program as it is, one word each."""
+    asker = tmp_path / "python3"
+    asker.write_text('#!/bin/sh\nshift 2; printf "%s\\0" "$@"\n')
+    asker.chmod(0o755)
+    zones = ["it's", "$(id)", "`id`", 'a"b', "a\nb", "*", "-x", ";id", "{{x}}"]
+    text = lookups.fragment(("web", *(f"@{zone} {zone},::1" for zone in zones)))
+    done = subprocess.run(
+        [*shell, text], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert sorted([*(f"@{zone}={zone},::1" for zone in zones), "!web"]) == sorted(done.stdout.split("\0")[:-1])
+
+
 def test_what_was_not_needed_is_missing() -> None:
     """Who asks for it all the same could not look."""
     host = HostEvidence("app1", Reply(host="app1", frames={"lookups": Frame(text="web\tunneeded\n", status=0)}))
