@@ -178,6 +178,12 @@ CASES = {
             beside=(record("sub.example.test", NS, wire("ns")),),
         ), "ALIAS-ELSEWHERE", [],
     ),
+    "alias to where it has the zone too": (
+        Says(
+            found=(record(NAME, CNAME, wire("w.sub.example.test")),),
+            beside=(record("sub.example.test", SOA, b""), record("sub.example.test", NS, wire("ns"))),
+        ), "NOERROR", [],
+    ),
     "alias to nothing": (Says(found=(record(NAME, CNAME, wire("w.example.test")),)), "NOERROR", []),
     "alias to itself": (Says(found=(record(NAME, CNAME, wire(NAME)),)), "NOERROR", []),
     "of another name": (Says(found=(record("w.example.test", A, WEB),)), "NOERROR", []),

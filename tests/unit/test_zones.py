@@ -63,6 +63,7 @@ FLUSH = (
 )
 MORE, NEW = answers("nameserver", ASKED, RIGHT, WRONG), answers("nameserver", ASKED, SIX)
 TAKE_OUT = f"on {ASKED}: take out what it says of {NAME} itself"
+SOMEWHERE = f"correct the record of {NAME} ({RIGHT}) in the zone that answers"
 THERE = f"in the zone {ZONE}, on {SERVER} or where that has it from"
 CASES = {
     "an old answer": ([WRONG], OLD, zone(SERVER, RIGHT), "stale-resolver", FLUSH),
@@ -101,7 +102,15 @@ CASES = {
         [WRONG], OLD, zone(SERVER, WRONG), "wrong-record",
         f"{THERE}: correct the record of {NAME} ({RIGHT})",
     ),
-    "another wrong record": ([WRONG], OLD, zone(SERVER, THIRD), "wrong-record", f"correct the record of {NAME}"),
+    "another wrong record": ([WRONG], OLD, zone(SERVER, THIRD), "wrong-record", SOMEWHERE),
+    "servers of two minds, and a nameserver with a third": (
+        [WRONG], answers("nameserver", ASKED, THIRD), [*zone(SERVER, RIGHT), *zone(SECOND, WRONG)], "wrong-record",
+        SOMEWHERE,
+    ),
+    "systemd-resolved behind another nameserver": (
+        [WRONG], [*OLD, *answers("nameserver", STUB, WRONG), *answers("uplink", SECOND, WRONG)], zone(SERVER, RIGHT),
+        "stale-resolver", FLUSH,
+    ),
     "no record": (
         [], LOST, zone(SERVER, word="NXDOMAIN"), "no-record",
         f"{THERE}: add a record for {NAME} ({RIGHT})",

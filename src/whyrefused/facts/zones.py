@@ -117,9 +117,8 @@ def part(asked: Asked) -> Reason | None:
 def _culprits(asked: Asked) -> list[Lookup]:
     """Which answers of the client's nameservers gave it a wrong address? Behind the stub, those of who told that."""
     bad = asked.meant(asked.bad(asked.lookups))
-    of_first = [one for one in bad if one.server == asked.first] or bad
     behind = asked.meant(asked.bad(asked.behind))
-    return behind if behind and of_first and of_first[0].server == STUB else of_first
+    return behind if behind and bad and bad[0].server == STUB else bad
 
 
 def _first(asked: Asked) -> list[Lookup]:
