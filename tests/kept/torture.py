@@ -121,8 +121,8 @@ def prepare(inventory: Path) -> dict[str, Any]:
     from whyrefused.collect import fleet, visit  # noqa: PLC0415 - as above
 
     named = opening.Named(sources=(str(inventory),))
-    known = opening.read(named)
-    opening.read = lambda _: known
+    known = opening.ask(named)()
+    opening.ask = lambda _: lambda: known
     (host,) = known.hosts.values()
     answer = visit.visit(host, {"identity": (), "names": ("localhost",)}, visit.Options())
     fleet.visit = lambda *_: answer
