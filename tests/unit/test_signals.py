@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,16 @@ def test_what_runs_is_torn(signals: Signals) -> None:
 def test_an_import_is_torn_a_moment_later(signals: Signals) -> None:
     """It lets go of its locks first; what comes after it is torn."""
     ended_in("<frozen importlib._bootstrap>")
+    with pytest.raises(KeyboardInterrupt):
+        time.sleep(20)
+    assert signals.tearing
+
+
+def test_an_instruction_of_no_line(signals: Signals) -> None:
+    """What follows it is torn: pytest could not tell of it."""
+    heard = signal.getsignal(signal.SIGTERM)
+    assert callable(heard)
+    heard(signal.SIGTERM, SimpleNamespace(f_code=ended_in.__code__, f_lineno=None))  # type: ignore[arg-type] - as a frame
     with pytest.raises(KeyboardInterrupt):
         time.sleep(20)
     assert signals.tearing
