@@ -40,6 +40,22 @@ def test_refused(name: str) -> None:
     assert time.process_time() - start < 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "all: {hosts: {h1: {host: x, var: [expect], expects: 1, expect: {proxy: none}}}, vars: {hosts: [a], child: 1}}",
+        "all: {children: {vars: {hosts: {expect: }}, child: }, hosts: {vars: , host: }}",
+        "x-common: &common {expect: {proxy: none}, var: 1}\nall: {vars: {<<: *common}, hosts: {h1: }}",
+        "all: {hosts: {h1: }, note: checked by hand, roles: [web]}",
+        "plugin: constructed\ngroups: {web: [1]}\ncompose: {host: x, expect: y}\nhosts: [a]",
+        "[web]\nh1 ansible_host=198.51.100.1\n",
+    ],
+)
+def test_not_refused(text: str) -> None:
+    """What is no group of Ansible's, or is told elsewhere, or says nothing that could be missed, may stand there."""
+    assert guards.problems(text, "hosts", must_be_yaml=False, tree=True) == ()
+
+
 def test_missing_command() -> None:
     """Without the command one clear problem says how to get it."""
     message = "WHYREFUSED_ANSIBLE_INVENTORY names `/nonexistent`, which is no program; inventories are read by it: "

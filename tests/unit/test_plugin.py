@@ -266,3 +266,8 @@ def test_connection_option(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yml"
     path.write_text("all: {hosts: {here: }, vars: {expect: {resolves: {localhost: [127.0.0.0/8, '::1/128']}}}}")
     assert run(tmp_path, f"--inventory={path}", "--connection=local").returncode == 0
+    path.write_text(path.read_text().replace("here: ", "here: {ansible_connection: local}"))
+    assert run(tmp_path, f"--inventory={path}", "--connection=ansible").returncode == 0
+    done = run(tmp_path, f"--inventory={path}", "--connection=carrier")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--connection: the connection `carrier` is not known; right are ssh, paramiko, local, docker" in done.stderr

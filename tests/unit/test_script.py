@@ -180,6 +180,22 @@ def test_become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert frames == [Frame(text=text, status=0) for text in told]
 
 
+def test_a_line_before_sudo_answers(tmp_path: Path) -> None:
+    """A sudo that takes its time is no silence: the first line is out before it is asked."""
+    sudo = tmp_path / "sudo"
+    wait = "n=0; until [ -e heard ] || [ $n -gt 200 ]; do sleep 0.1; n=$((n+1)); done; [ -e heard ] || : >late; exit 1"
+    sudo.write_text(f"#!/bin/sh\n{wait}\n")
+    sudo.chmod(0o755)
+    command = ["sh", "-c", script.script({}, TOKEN, become="root")]
+    known = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen(command, env=known, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.read(1) == b"\n"
+        (tmp_path / "heard").touch()
+        assert f"DONE {TOKEN} 0\n".encode() in process.stdout.read()
+    assert not (tmp_path / "late").exists()
+
+
 def test_without_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that has no timeout(1) answers too."""
     for name in ("sh", "head", "echo"):

@@ -46,6 +46,7 @@ REASONS = (
     ("Found duplicate mapping key", "a key stands twice in one map"),
     ("Inventory script returned non-zero", "the inventory script failed"),
     ("inventory script result", "the inventory script did not print JSON"),
+    ("has unknown type", "a section of an INI inventory is [GROUP], [GROUP:vars] or [GROUP:children]"),
     ("Expected key=value", "a line of an INI inventory is not NAME KEY=VALUE …"),
     ("YAML parsing failed", "this is not YAML that Ansible reads"),
     ("requires the locale", "ansible-inventory needs a UTF-8 locale"),

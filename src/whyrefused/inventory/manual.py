@@ -188,7 +188,7 @@ def _words(hint: Any, short: str | None = None) -> str:  # noqa: ANN401 - any an
         return known
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        listed = grammar.Listed in hint.__metadata__
+        listed = not {grammar.Listed, grammar.Named}.isdisjoint(hint.__metadata__)
         return "list, or one word" if listed else _words(arguments[0], short)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
