@@ -54,7 +54,7 @@ def findings(path: Path) -> dict:
 def test_green(tmp_path: Path) -> None:
     """All as declared: exit status 0, both reports in reports/, and the closing sentence."""
     done = run(tmp_path, "--inventory", inventory(tmp_path, NAME_ONLY))
-    assert (done.returncode, done.stderr.count("visited 1 hosts")) == (0, 1), done.stdout
+    assert (done.returncode, done.stderr.count("visited 1 host in")) == (0, 1), done.stdout
     assert "1 host, 1 item: 1 passed, 0 failed, 0 errors, 0 skipped; 0 findings." in done.stdout
     document = findings(tmp_path / "reports" / "latest.json")
     assert ["passed"] == [result["outcome"] for result in document["results"]]
@@ -173,7 +173,7 @@ def test_workers(tmp_path: Path) -> None:
     done = run(tmp_path, f"--inventory={path}", "--findings=two.json", "-n", "2")
     one, two = findings(tmp_path / "one.json"), findings(tmp_path / "two.json")
     assert (one["results"], one["findings"]) == (two["results"], two["findings"])
-    assert done.stderr.count("visited 1 hosts") == 1
+    assert done.stderr.count("visited 1 host in") == 1
     assert not list(Path("/tmp").glob("whyrefused-*/replies.json"))  # noqa: S108 - where mkdtemp makes them
 
 
