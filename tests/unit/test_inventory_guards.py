@@ -56,6 +56,14 @@ def test_not_refused(text: str) -> None:
     assert guards.problems(text, "hosts", must_be_yaml=False, tree=True) == ()
 
 
+def test_a_group_without_hosts(tmp_path: Path) -> None:
+    """Ansible drops a group in which nobody is; who names it is told that, and not that there is none."""
+    path = tmp_path / "hosts.yml"
+    path.write_text("all: {hosts: {h1: {expect: {ports: {80/tcp: {clients: [spare]}}}}}, children: {spare: }}")
+    with pytest.raises(BadInput, match="clients.0: no host, and no group that has hosts, is called `spare`; right are "):
+        load([str(path)])
+
+
 def test_missing_command() -> None:
     """Without the command one clear problem says how to get it."""
     message = "WHYREFUSED_ANSIBLE_INVENTORY names `/nonexistent`, which is no program; inventories are read by it: "

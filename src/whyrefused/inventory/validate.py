@@ -260,19 +260,22 @@ def unknown_names(expect: Expect, known: Names) -> Iterator[Flaw]:
         yield from _strangers(("ports", key, "clients"), port.clients, known.parties, CLIENTS)
     for index, connect in enumerate(expect.connects):
         if connect.server is not None and connect.server not in known.hosts:
-            yield Flaw(path=("connects", index, "server"), message=_nobody(connect.server, "host", known.hosts))
+            yield Flaw(
+                path=("connects", index, "server"),
+                message=_nobody(connect.server, "host of the inventory", known.hosts),
+            )
     for key, target in expect.forwards.items():
         name = destination(target)[1]
         # A name with a dot may be known to the resolver alone.
         if "." not in name and not is_network(name) and name not in known.hosts | known.dialled:
-            yield Flaw(path=("forwards", key), message=_nobody(name, "host", known.hosts))
+            yield Flaw(path=("forwards", key), message=_nobody(name, "host of the inventory", known.hosts))
 
 
 def _strangers(path: Path, words: Iterable[str], known: frozenset[str], right: str = SOURCES) -> Iterator[Flaw]:
     for index, word in enumerate(words):
         address = is_network(word) and "any" in known
         if word not in known and not address:
-            yield Flaw(path=(*path, index), message=_nobody(word, "host or group", known, right))
+            yield Flaw(path=(*path, index), message=_nobody(word, "host, and no group that has hosts,", known, right))
 
 
 def mentions_localhost(expect: Expect) -> bool:
@@ -283,5 +286,5 @@ def mentions_localhost(expect: Expect) -> bool:
 
 
 def _nobody(word: str, what: str, known: Iterable[str], right: str = "") -> str:
-    message = f"no {what} of the inventory is called {shown(word)}{nearest(word, known) or right}"
+    message = f"no {what} is called {shown(word)}{nearest(word, known) or right}"
     return message if attempt(word, known) else veiled(message, word)
