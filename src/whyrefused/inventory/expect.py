@@ -79,6 +79,25 @@ def _answer(value: str) -> str:
     return str(_network(value)) if "/" in value or not _is_address(value) else str(ipaddress.ip_address(value))
 
 
+def _zone(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a zone: write the end that its names share, as example.com")
+    return text
+
+
+def _server(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        address = None
+    if address is None or "%" in text or address.is_unspecified or address.is_multicast:
+        raise ValueError(
+            f"{text!r} is not the address of a nameserver: write it as 198.51.100.53, or that of a host of the "
+            "inventory as \"{{ hostvars['ns1'].ansible_host }}\""
+        )
+    return str(address)
+
+
 def _source(text: str) -> str:
     if "/" in text or ":" in text:
         _network(text)
@@ -288,6 +307,17 @@ class Expect(Part):
         metadata=about(
             "Names, and the addresses that this host's own resolver order must give for each: every address "
             "listed and no other. A CIDR permits the addresses in it without demanding any."
+        ),
+    )
+    authoritative: dict[
+        Annotated[str, Check(_zone)],
+        Annotated[tuple[Annotated[str, Check(_server)], ...], Check(_filled), Listed],
+    ] = field(
+        default_factory=dict,
+        metadata=about(
+            "Zones, and the addresses of the nameservers that have the last word on each. No item of its own: where "
+            "this host does not give a name under the zone as declared, they are asked too, so that a wrong record and "
+            "a resolver with another answer are told apart. The longest zone that a name ends with counts."
         ),
     )
     connects: tuple[Annotated[Connect, _short("to")], ...] = field(

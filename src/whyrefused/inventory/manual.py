@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "services": "services: {nginx: running}",
         "ports": "ports: {443/tcp: {service: nginx}}",
         "resolves": "resolves: {db.example.com: [198.51.100.21]}",
+        "authoritative": "authoritative: {example.com: [198.51.100.53]}",
         "connects": 'connects: ["db.example.com:5432"]',
         "proxy": "proxy: none",
         "browses": 'browses: ["https://web1/"]',

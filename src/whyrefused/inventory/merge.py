@@ -33,12 +33,19 @@ def unit(key: str) -> str:
     return key.removesuffix(".service")
 
 
-SPELLING: dict[str, Callable[[str], str]] = {"ports": port, "forwards": port, "services": unit, "resolves": str.lower}
+def zone(key: str) -> str:
+    """How is this zone written when no two spellings of one zone may differ?"""
+    return key.lower().removesuffix(".")
+
+
+SPELLING: dict[str, Callable[[str], str]] = {
+    "ports": port, "forwards": port, "services": unit, "resolves": str.lower, "authoritative": zone,
+}  # fmt: skip
 
 
 def alike(key: str, other: str) -> bool:
     """Do these two spellings of a key mean the same?"""
-    return any(spell(key) == spell(other) for spell in (str, port, unit, str.lower))
+    return any(spell(key) == spell(other) for spell in (str, port, unit, str.lower, zone))
 
 
 def normalised(expect: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Flaw, ...]]:
