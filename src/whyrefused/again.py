@@ -52,7 +52,7 @@ def questions(
 def _of_path(inventory: Inventory, item: PathItem, failure: Failure, evidence: Evidence) -> Iterator[Question]:
     case = case_of(inventory, item, failure.seen, evidence)
     last = case.dial.last if case and case.dial else None
-    far = item.router or item.server or ""
+    far = item.router or (case.server if case else None) or item.server or ""
     here = index.of(inventory).asked
     if (
         item.who

@@ -39,6 +39,8 @@ class PathItem(Item):
     proxy_credentials: bool = False  # does the declared URL hold some? They are never sent
     via: str | None = None  # inventory host that is the proxy; None where it is not in the inventory
     declared_by: str = "clients"  # or `connects`
+    bind: str = ""  # of `clients`: as declared of the port
+    before: str | None = None  # inventory host that is dialled and declared to serve the port: a balancer of the server
 
     @property
     def unit(self) -> str:
@@ -71,7 +73,7 @@ def items(inventory: Inventory, client: Host) -> Iterator[Item]:
             yield PathItem(
                 host=client.name, check="connects", subject=subject,
                 wanted=f"{client.name} connects to {target}:{number_of(key)}",
-                server=server.name, destination=target, port=number_of(key), server_port=key,
+                server=server.name, destination=target, port=number_of(key), server_port=key, bind=port.bind,
             )  # fmt: skip
         else:
             subject = f"{server.name}:{key}"
@@ -83,7 +85,8 @@ def items(inventory: Inventory, client: Host) -> Iterator[Item]:
 def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
     scheme, target, port = destination(connect.to)
     forward = forward_on(inventory, client, connect)
-    found, inside = behind(inventory, *forward) if forward else (_name(at(inventory, client, target)), port)
+    named = None if forward else at(inventory, client, target)
+    found, inside = behind(inventory, *forward) if forward else (_name(named), port)
     server = connect.server or found
     key = f"{inside}/tcp"
     known = server is not None and key in inventory.hosts[server].expect.ports
@@ -97,7 +100,15 @@ def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
         scheme=scheme, declared_by="connects", via=_via(inventory, client, proxy.host) if proxy else None,
         proxy=proxy.url if proxy else "", proxy_host=proxy.host if proxy else "",
         proxy_port=(proxy.port or 0) if proxy else 0, proxy_credentials=bool(proxy and proxy.credentials),
+        before=_before(named, server, key),
     )  # fmt: skip
+
+
+def _before(named: Host | None, server: str | None, key: str) -> str | None:
+    """Does another host than the server take this connection, as declared, to pass it on?"""
+    if named is None or server in {None, named.name} or key not in named.expect.ports:
+        return None
+    return named.name
 
 
 def _via(inventory: Inventory, client: Host, proxy: str) -> str | None:
@@ -124,6 +135,8 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
     yield from _names(item.host, item.proxy_host or item.destination)
     if item.server:
         yield from ends.server(inventory, item.server)
+    if item.before:
+        yield from ends.server(inventory, item.before)
     if item.router and item.forward:
         yield from forwards.questions(inventory, forwards.of(inventory, inventory.hosts[item.router], item.forward))
     if item.proxy:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from whyrefused.plan import ends
 from whyrefused.plan.items import Item, Protocol, number_of, protocol_of
+from whyrefused.plan.who import dialled, members
+from whyrefused.probes import dials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from whyrefused.inventory.expect import Port
     from whyrefused.plan.items import Question
     from whyrefused.records import Host, Inventory
+
+WITNESSES = 3
+"""So many clients of a port are looked at, where nobody seems to listen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +31,10 @@ class PortItem(Item):
     state: Literal["listening", "absent"]
     bind: str  # ADDRESS, ADDRESS%DEVICE or %DEVICE
     unit: str | None  # as declared
+    dialled: tuple[tuple[str, str], ...] = ()  # a few of its clients, and how each names it among what it dials
 
 
-def items(_inventory: Inventory, host: Host) -> Iterator[PortItem]:
+def items(inventory: Inventory, host: Host) -> Iterator[PortItem]:
     """Which ports are declared?"""
     for key, port in host.expect.ports.items():
         owner = f", held by {port.service}" if port.service else ""
@@ -35,9 +43,22 @@ def items(_inventory: Inventory, host: Host) -> Iterator[PortItem]:
             host=host.name, check="ports", subject=key,
             wanted=wanted if port.state == "listening" else f"nothing listens on {key}",
             port=number_of(key), protocol=protocol_of(key), state=port.state, bind=port.bind, unit=port.service,
+            dialled=tuple(_dialled(inventory, host, key, port)),
         )  # fmt: skip
+
+
+def _dialled(inventory: Inventory, host: Host, key: str, port: Port) -> Iterator[tuple[str, str]]:
+    """Who is declared to connect to it from elsewhere? A few of them: one that does tells that somebody answers."""
+    if protocol_of(key) != "tcp" or port.state != "listening":
+        return
+    named = (client for name in port.clients for client in members(inventory, name) if client != host.name)
+    for client in dict.fromkeys(islice(named, WITNESSES)):
+        yield client, dials.key(dialled(inventory.hosts[client], host, port), number_of(key))
 
 
 def questions(inventory: Inventory, item: PortItem) -> Iterator[Question]:
     """Who listens, and in which state is the unit that should?"""
     yield from ends.listening(inventory, item.host)
+    if item.state == "listening":
+        yield from ends.rules(item.host)  # which may lead a port on which nobody listens to one who does
+    yield from ((client, "dials", key) for client, key in item.dialled)
