@@ -65,7 +65,11 @@ def _answering(host: HostEvidence, declared: PortItem, found: tuple[Listener, ..
         what = f"a listener on {declared.port} takes all that is declared"
         raise CouldNotLook(f"{host.name}: whether {what} is not told here (ss -e is needed)")
     bound = tuple(listener for listener, met_ in met if met_)
-    return _owned(host, declared, bound)
+    if bound:
+        return _owned(host, declared, bound)
+    # One for each of the host's addresses is as good as one for all.
+    together = _owned(host, declared, found) if addresses.together(found, declared.bind, host.addresses) else ()
+    return together if addresses.together(together, declared.bind, host.addresses) else ()
 
 
 def _owned(host: HostEvidence, declared: PortItem, bound: tuple[Listener, ...]) -> tuple[Listener, ...]:

@@ -102,13 +102,14 @@ def _path(case: Case, evidence: Evidence, dial: Dial, last: Try) -> Ruling:
     if sent is not None and sent.trace.redirected:
         return unknown(f"{client.name}'s own rules send it to {sent.trace.redirected}: it never came this far")
     if case.forward:
-        return _through(case, case.forward, evidence, dial, last)
+        fault = overlap.own_address(client, evidence[case.forward.host], last.address)
+        return _proven(fault) if fault else _through(case, case.forward, evidence, dial, last)
     server = case.at_server(evidence)
     if server is None:
         return unknown("which host should answer is not in the inventory")
     if case.went_elsewhere(server):
         return unknown(f"the client dialled {case.dialled}, which is not an address of {server.name}")
-    fault = overlap.own_address(case, client, server) or overlap.of_networks(case, client, server)
+    fault = overlap.own_address(client, server, case.dialled) or overlap.of_networks(case, client, server)
     return _proven(fault) if fault else _direct(case, client, server, dial, sent)
 
 

@@ -19,9 +19,8 @@ NO_NEIGHBOUR = "EHOSTUNREACH"
 """What connect(2) says where nobody on the link answers for the address (arp(7))."""
 
 
-def own_address(case: Case, client: HostEvidence, server: HostEvidence) -> Fault | None:
-    """Has the client the very address that it dials, which is the server's? Then its packets never leave it."""
-    address = case.dialled
+def own_address(client: HostEvidence, server: HostEvidence, address: Address | None) -> Fault | None:
+    """Has the client the very address that it dials, which is another host's? Then its packets never leave it."""
     if address is None or client.name == server.name or address.is_loopback:
         return None
     mine = [one for one in client.addresses if one.address == address]

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
-from whyrefused.plan import ends
+from whyrefused.inventory.expect import destination
+from whyrefused.plan import ends, index, way
 from whyrefused.plan.items import Item, Protocol, number_of, protocol_of
-from whyrefused.plan.who import dialled, members
+from whyrefused.plan.who import at, dialled, members
 from whyrefused.probes import dials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from whyrefused.inventory.expect import Port
     from whyrefused.plan.items import Question
@@ -51,9 +52,28 @@ def _dialled(inventory: Inventory, host: Host, key: str, port: Port) -> Iterator
     """Who is declared to connect to it from elsewhere? A few of them: one that does tells that somebody answers."""
     if protocol_of(key) != "tcp" or port.state != "listening":
         return
+    number = number_of(key)
     named = (client for name in port.clients for client in members(inventory, name) if client != host.name)
     for client in dict.fromkeys(islice(named, WITNESSES)):
-        yield client, dials.key(dialled(inventory.hosts[client], host, port), number_of(key))
+        yield client, dials.key(dialled(inventory.hosts[client], host, port), number)
+    yield from islice(_connecting(inventory).get((host.name, number), ()), WITNESSES)
+
+
+def _connecting(inventory: Inventory) -> Mapping[tuple[str, int], list[tuple[str, str]]]:
+    """Who is declared by its own `connects` to dial which port of whom, as its login and without a proxy?"""
+    known = index.of(inventory)
+    if known.connecting is None:
+        known.connecting = {}
+        for client in inventory.hosts.values():
+            for connect in client.expect.connects:
+                scheme, target, number = destination(connect.to)
+                server = at(inventory, client, target)
+                if server is None or server.name == client.name or connect.as_:
+                    continue
+                if way.declared(connect.proxy or client.expect.proxy, scheme, target) is None:
+                    found = known.connecting.setdefault((server.name, number), [])
+                    found.append((client.name, dials.key(target, number)))
+    return known.connecting
 
 
 def questions(inventory: Inventory, item: PortItem) -> Iterator[Question]:
