@@ -67,6 +67,10 @@ class HostEvidence:
         """Why was the host not reached? None where it was."""
         return "was not asked" if self._reply is None else self._reply.unreached
 
+    def asked(self, probe: str) -> bool:
+        """Was this asked at all, whatever became of it?"""
+        return self._reply is not None and probe in self._reply.frames
+
     def line(self, source: str, text: str) -> Line:
         """Which line of evidence is this, with its host?"""
         return Line(host=self.name, source=source, line=text)

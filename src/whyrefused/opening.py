@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from whyrefused.records import Inventory
 
 DEFAULT = "inventories/local.yml"
+
+Judged = Callable[[], "Inventory"]
+Reading = Future[Judged]
+"""An inventory that is being asked for; what comes of it is judged by the thread that wants it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +64,14 @@ def _of_environment() -> list[str]:
     return [one for one in os.environ.get("ANSIBLE_INVENTORY", "").split(",") if one]
 
 
-def read(wanted: Named) -> Inventory:
-    """What does it declare? Raises `BadInput`."""
-    from whyrefused.inventory import cache, load  # noqa: PLC0415 - in the thread that waits for it
+def ask(wanted: Named) -> Judged:
+    """Who is in it? Gives what tells what it declares. Raises `BadInput`, as that does."""
+    from whyrefused.inventory import cache, loading  # noqa: PLC0415 - in the thread that waits for it
 
     # What the command line says stands before a variable of Ansible.
     environ = {**os.environ, **({"ANSIBLE_TRANSPORT": wanted.connection} if wanted.connection else {})}
     kept = cache.folder(environ) if wanted.cached else None
-    return load(wanted.sources, limit=wanted.limit, vault=wanted.vault, environ=environ, cache=kept)
+    return loading.begin(wanted.sources, limit=wanted.limit, vault=wanted.vault, environ=environ, cache=kept)
 
 
 def abandon() -> None:
@@ -76,17 +81,22 @@ def abandon() -> None:
     command.abandon()
 
 
-def begin(config: pytest.Config) -> Future[Inventory]:
-    """Read it beside whatever else there is to do; what is wrong with it is told when the result is asked for."""
+def begin(config: pytest.Config) -> Reading:
+    """Ask for it beside whatever else there is to do; what is wrong with it is told when the end is asked for."""
     garbage.seldom()
-    reading: Future[Inventory] = Future()
+    reading: Reading = Future()
 
     def work() -> None:
         try:
-            reading.set_result(read(named(config)))
+            reading.set_result(ask(named(config)))
         except BaseException as error:  # noqa: BLE001 - told to whoever asks for the result
             reading.set_exception(error)
 
     # A run that is told to end need not wait for it.
     threading.Thread(target=work, daemon=True).start()
     return reading
+
+
+def end(reading: Reading) -> Inventory:
+    """What does it declare? Waits for the answer, and judges it. Raises `BadInput`."""
+    return reading.result()()

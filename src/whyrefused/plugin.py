@@ -23,12 +23,12 @@ from whyrefused.signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from concurrent.futures import Future
 
     from whyrefused.audit import Audit, Verdicts
     from whyrefused.claim import Claim
     from whyrefused.junit import Junit
-    from whyrefused.records import Inventory, Outcome, Run, Seen
+    from whyrefused.opening import Reading
+    from whyrefused.records import Outcome, Run, Seen
 
 CHECKS = ("services", "ports", "firewall", "wide", "proxy", "resolves", "connects", "configured_in", "headroom",
           "forwards", "browses")  # fmt: skip
@@ -42,7 +42,7 @@ class State:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.audit: Audit | None = None
-        self.reading: Future[Inventory] | None = None
+        self.reading: Reading | None = None
         self.problem: str | None = None  # what is wrong with the inventory or the command line
         self.broken: str | None = None  # the traceback of a fault of our own
         self.verdicts: Verdicts | None = None

@@ -18,7 +18,7 @@ from whyrefused.claim import AUDITS, claimed
 from whyrefused.console import told, without_variables
 from whyrefused.escape import terminal
 from whyrefused.judge import Question
-from whyrefused.opening import begin
+from whyrefused.opening import begin, end
 from whyrefused.publish import leave_the_page, take
 from whyrefused.records import BadInput
 
@@ -88,7 +88,7 @@ def _audit(state: State) -> Audit | None:
             settings = options.settings(state.config)
             state.reading = state.reading or begin(state.config)
             state.signals.install()
-            state.audit = Audit(settings, state.reading.result())
+            state.audit = Audit(settings, end(state.reading))
             state.audit.stop = state.stop
             if not state.config.option.collectonly and not settings.replay and _over_ssh(state.audit):
                 # Loading paramiko takes as long as a visit; who stops the run need not wait for it.
@@ -114,7 +114,7 @@ def refuse_bad_input(state: State) -> None:
     """Is the inventory wrong, or the command line? Then the run ends here, in the process that people see."""
     try:
         state.signals.install()
-        Audit(options.settings(state.config), begin(state.config).result())
+        Audit(options.settings(state.config), end(begin(state.config)))
     except BadInput as bad:
         leave_the_page(state)
         raise pytest.UsageError(terminal(str(bad))) from bad

@@ -16,10 +16,10 @@ from whyrefused import firewall, report, script
 from whyrefused.collect import saved
 from whyrefused.escape import INVISIBLE, plain, terminal, visible
 from whyrefused.inventory import guards, levels, sources
-from whyrefused.inventory.judging import wanted
 from whyrefused.inventory.plain import Unsure
 from whyrefused.inventory.plain import read as read_plain
 from whyrefused.inventory.reading import judge
+from whyrefused.inventory.wanted import wanted
 from whyrefused.probes import Unreadable, registry
 from whyrefused.records import BadInput, Frame, Line, Missing, Result, Run
 from whyrefused.redact import redact

@@ -482,3 +482,11 @@ def test_widths_of_escapes() -> None:
 def test_a_byte_is_told_from_half_a_character() -> None:
     """A byte that was no UTF-8 is shown as that byte, the halves of a character as what they are."""
     assert [visible(chr(code)) for code in (0xDC7F, 0xDC80, 0xDCFF, 0xDD00)] == ["\\udc7f", "\\x80", "\\xff", "\\udd00"]
+
+
+def test_what_was_asked() -> None:
+    """A probe that was asked was, whatever became of it; of a host that nobody came to nothing was."""
+    reply = Reply(host="web1", frames={"units": Missing("it took too long")})
+    assert HostEvidence("web1", reply).asked("units")
+    assert not HostEvidence("web1", reply).asked("nft")
+    assert not HostEvidence("web1", None).asked("units")

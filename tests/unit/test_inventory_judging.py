@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whyrefused.inventory import levels
-from whyrefused.inventory.judging import Judging, wanted
+from whyrefused.inventory.judging import Judging
 from whyrefused.inventory.locate import Locator
 from whyrefused.inventory.reading import judge
+from whyrefused.inventory.wanted import wanted
 
 
 def tree(groups: dict[str, Any], hostvars: dict[str, Any] | None = None) -> levels.Tree:

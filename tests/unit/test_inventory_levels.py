@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whyrefused.inventory import levels
-from whyrefused.inventory.judging import wanted
+from whyrefused.inventory.wanted import wanted
 
 GROUPS = st.dictionaries(
     st.sampled_from(["a", "b", "c", "d"]),

@@ -72,6 +72,22 @@ def test_an_unchanged_inventory_is_not_read(tmp_path: Path, status: int, argumen
     assert (again, set()) == (status, READERS & modules)
 
 
+def test_what_others_look_for_is_not_loaded_beside_them(tmp_path: Path) -> None:
+    """A plugin that looks into `sys.modules` for pydantic, or what that needs, finds it whole or not at all."""
+    (tmp_path / "hosts.yml").write_text(FLEET)
+    code = (
+        "import json, sys; from whyrefused import opening\n"
+        "judged = opening.ask(opening.Named(sources=('hosts.yml',)))\n"
+        "asked = sorted(sys.modules)\n"
+        "print(json.dumps([asked, list(judged().hosts), sorted(sys.modules)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    asked, hosts, judged = json.loads(done.stdout)
+    looked_for = {"pydantic", "pydantic_core", "annotated_types"}
+    assert (["far"], set(), looked_for) == (hosts, looked_for & set(asked), looked_for & set(judged))
+    assert "yaml" in asked
+
+
 def test_who_reads_a_match_exec_still_can() -> None:
     """The first that needs invoke after us gets it."""
     code = (

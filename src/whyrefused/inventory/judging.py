@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from whyrefused.inventory.connection import NAME, VARIABLES, connection
@@ -15,6 +13,7 @@ from whyrefused.inventory.levels import EXPECT
 from whyrefused.inventory.merge import merged, normalised
 from whyrefused.inventory.templates import BROKEN, Fleet, is_static
 from whyrefused.inventory.validate import LOCALHOST, judged, keys, mentions_localhost, names
+from whyrefused.inventory.wanted import wanted
 from whyrefused.records import Connection, Host, Problem
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from whyrefused.inventory.templates import View
     from whyrefused.inventory.validate import Names
 
-SIMILAR = 0.75
 ENVIRONMENT = "environment"
 
 Declared = tuple["Level", dict[str, Any]]
@@ -185,12 +183,6 @@ def _followed(declared: object, together: object, path: Path) -> tuple[int, Path
         else:
             return depth, (*own, *path[depth:])
     return len(path), tuple(own)
-
-
-@cache
-def wanted(name: str) -> bool:
-    """Is this variable kept: for the connection, for `expect`, or because it may be a misspelt `expect`?"""
-    return name in VARIABLES or name == EXPECT or SequenceMatcher(None, name.lower(), EXPECT).ratio() > SIMILAR
 
 
 def _misspelt(name: str, value: object) -> bool:

@@ -13,7 +13,7 @@ from whyrefused.inventory.certain import settled
 from whyrefused.inventory.sources import gather, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from whyrefused.records import Inventory
@@ -32,17 +32,38 @@ def load(
     `limit` holds Ansible host patterns, `vault` what Ansible takes as --vault-id: `[LABEL@]FILE`. `cache` is the folder
     where outcomes are kept, and looked for.
     """
+    return begin(sources, limit=limit, vault=vault, environ=environ, cache=cache)()
+
+
+def begin(
+    sources: Sequence[str],
+    *,
+    limit: Sequence[str] = (),
+    vault: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    cache: Path | None = None,
+) -> Callable[[], Inventory]:
+    """The same in two steps: who is there is asked now, what is called then judges it.
+
+    Asking may be left to another thread. Judging loads pydantic, and belongs where plugins are loaded: some look into
+    `sys.modules` for what it needs, and take what they find there half loaded (hypothesis does, for annotated_types).
+    """
     from whyrefused.inventory.cache import slot  # noqa: PLC0415 - not where nothing is kept
 
     found = gather(sources)
     certain = not vault and settled(sources, found, environ)
     kept = slot(cache, sources, found, limit, environ) if cache and certain else None
     if kept and (before := kept.get(readable)):
-        return before
+        return lambda: before
 
     from whyrefused.inventory import reading  # noqa: PLC0415 - see the top
 
-    made = reading.read(found, sources, limit, vault, environ, certain=certain)
-    if kept and made.plain:
-        kept.put(made.inventory, made.files)
-    return made.inventory
+    asked = reading.ask(found, sources, limit, vault, environ, certain=certain)
+
+    def judged() -> Inventory:
+        inventory = reading.judged(asked)
+        if kept and asked.plain:
+            kept.put(inventory, asked.files)
+        return inventory
+
+    return judged

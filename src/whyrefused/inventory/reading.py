@@ -1,7 +1,7 @@
 """What do these files make of an inventory, read from the beginning?
 
-pydantic and jinja2 take longer to load than the rest of this package. What needs them is loaded when it is needed:
-`ansible-inventory`, where it is asked, should have begun long before.
+First who and what stands there, as Ansible has it (`ask`), then what is right of it (`judged`): pydantic, which only
+the second needs, takes longer to load than the rest of this package.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from whyrefused.inventory.bounds import VAULT
 from whyrefused.inventory.flaws import discreet, inert, nearest, shown
 from whyrefused.inventory.levels import EXPECT
 from whyrefused.inventory.sources import examine, readable
+from whyrefused.inventory.wanted import wanted
 from whyrefused.records import BadInput, Inventory, Problem
 
 if TYPE_CHECKING:
@@ -38,15 +39,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What came of an inventory, and of what."""
+class Asked:
+    """What was found, in which files, before any of it is judged."""
 
-    inventory: Inventory
+    sources: tuple[str, ...]
+    environ: Mapping[str, str]
+    answer: Answer
     files: tuple[Source, ...]
     plain: bool  # whether these files alone say so, and no command was asked
 
 
-def read(  # noqa: PLR0913 - all that has a say in it
+def ask(  # noqa: PLR0913 - all that has a say in it
     found: Found,
     sources: Sequence[str],
     limit: Sequence[str],
@@ -54,26 +57,30 @@ def read(  # noqa: PLR0913 - all that has a say in it
     environ: Mapping[str, str],
     *,
     certain: bool,
-) -> Made:
-    """What should be true, by what was found at these sources? Raises BadInput with every problem at once."""
+) -> Asked:
+    """Who is at these sources, by what was found there? Raises BadInput where nobody is, or it cannot be told."""
     files, problems = examine(found)
     _stop(*problems, *_arguments(sources, vault))
     plain = _plain(sources, found, files, limit) if certain else None
     vaulted = {(file.kind, file.name) for file in files if file.text.startswith(VAULT)}
     answer = plain or _asked(sources, limit, vault, environ, vaulted)
-    tree = answer.tree
-    _stop(*_nobody(tree, sources))
-    _stop(*_unmatched(tree, answer.chosen, limit))
-    inventory, problems = judge(tree, sources, environ, files)
+    _stop(*_nobody(answer.tree, sources))
+    _stop(*_unmatched(answer.tree, answer.chosen, limit))
+    return Asked(sources=tuple(sources), environ=environ, answer=answer, files=files, plain=plain is not None)
+
+
+def judged(asked: Asked) -> Inventory:
+    """What should be true, by what stands there? Raises BadInput with every problem at once."""
+    tree = asked.answer.tree
+    hosts, problems = judge(tree, asked.sources, asked.environ, asked.files)
     _stop(*problems, secrets=tree.secrets)
-    result = Inventory(
-        sources=tuple(sources),
-        hosts=inventory,
+    return Inventory(
+        sources=asked.sources,
+        hosts=hosts,
         groups=dict(tree.members),
-        selected=tuple(host for host in tree.hosts if host in answer.chosen),
-        warnings=tuple(_warnings(tree, inventory, answer.unmatched)),
+        selected=tuple(host for host in tree.hosts if host in asked.answer.chosen),
+        warnings=tuple(_warnings(tree, hosts, asked.answer.unmatched)),
     )
-    return Made(inventory=result, files=files, plain=plain is not None)
 
 
 def judge(
@@ -121,7 +128,7 @@ def _plain(given: Sequence[str], found: Found, files: Sequence[Source], limit: S
 
     try:
         printed = plain.read(given, found, files)
-        tree = _parsed(lambda: levels.tree(printed.groups, printed.hostvars, _wanted()), given)
+        tree = _parsed(lambda: levels.tree(printed.groups, printed.hostvars, wanted), given)
         if not limit:
             return Answer(tree=tree, chosen=tree.hosts.keys())
         members = {**dict.fromkeys(printed.named, ()), **tree.members}
@@ -157,13 +164,7 @@ def _exports(
 
 
 def _tree(export: Export, given: Sequence[str], vaulted: Collection[tuple[str, str]] = ()) -> Tree:
-    return _parsed(lambda: levels.parse(export.text, _wanted(), vaulted), given)
-
-
-def _wanted() -> Callable[[str], bool]:
-    from whyrefused.inventory.judging import wanted  # noqa: PLC0415 - see the top
-
-    return wanted
+    return _parsed(lambda: levels.parse(export.text, wanted, vaulted), given)
 
 
 def _parsed(parse: Callable[[], Tree], given: Sequence[str]) -> Tree:
