@@ -85,8 +85,7 @@ def items(inventory: Inventory, client: Host) -> Iterator[Item]:
 def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
     scheme, target, port = destination(connect.to)
     forward = forward_on(inventory, client, connect)
-    named = None if forward else at(inventory, client, target)
-    found, inside = behind(inventory, *forward) if forward else (_name(named), port)
+    found, inside = behind(inventory, *forward) if forward else (_name(at(inventory, client, target)), port)
     server = connect.server or found
     key = f"{inside}/tcp"
     known = server is not None and key in inventory.hosts[server].expect.ports
@@ -100,15 +99,18 @@ def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
         scheme=scheme, declared_by="connects", via=_via(inventory, client, proxy.host) if proxy else None,
         proxy=proxy.url if proxy else "", proxy_host=proxy.host if proxy else "",
         proxy_port=(proxy.port or 0) if proxy else 0, proxy_credentials=bool(proxy and proxy.credentials),
-        before=_before(named, server, key),
+        before=None if forward else _before(inventory, client, target, server, key),
     )  # fmt: skip
 
 
-def _before(named: Host | None, server: str | None, key: str) -> str | None:
+def _before(inventory: Inventory, client: Host, target: str, server: str | None, key: str) -> str | None:
     """Does another host than the server take this connection, as declared, to pass it on?"""
-    if named is None or server in {None, named.name} or key not in named.expect.ports:
+    named = at(inventory, client, target)
+    if named is None or server in {None, named.name, target} or key not in named.expect.ports:
         return None
-    return named.name
+    # A name may be declared to lead to both: then none of them is before the other.
+    both = inventory.hosts[str(server)].connection.address in client.expect.resolves.get(target, ())
+    return None if both else named.name
 
 
 def _via(inventory: Inventory, client: Host, proxy: str) -> str | None:
