@@ -169,7 +169,7 @@ def test_before(to: str, server: str | None, before: str | None) -> None:
 
 
 def test_witnesses() -> None:
-    """A few of a port's clients are looked at, whoever declares them, where they dial it as their login and directly."""
+    """A few of a port's clients are looked at, whoever declares them, that dial it directly and as their login."""
     many = tuple(f"c{number}" for number in range(5))
     dialling: list[object] = [
         "a:80",
