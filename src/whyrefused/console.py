@@ -27,7 +27,8 @@ def opening(audit: Audit, *, bundled: bool) -> str:
     hosts, items = len(audit.inventory.selected), len(audit.items)
     sources = terminal(", ".join(audit.inventory.sources))
     words = "; run as one for each host and check: --items" if bundled else ""
-    return f"inventory: {sources} ({hosts} hosts, {items} items declared{words})"
+    many = f"{hosts} host{'s' if hosts != 1 else ''}, {items} item{'s' if items != 1 else ''}"
+    return f"inventory: {sources} ({many} declared{words})"
 
 
 def inert(report: pytest.TestReport) -> None:

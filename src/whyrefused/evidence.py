@@ -202,6 +202,13 @@ class HostEvidence:
 
     def lookups(self, name: str) -> tuple[Lookup, ...]:
         """What did each of the host's nameservers answer, asked directly?"""
+        return tuple(one for one in self._looked_up(name) if not one.zone)
+
+    def zone_servers(self, name: str) -> tuple[Lookup, ...]:
+        """What did the declared servers of its zone answer? None where no zone is declared, or it was not needed."""
+        return tuple(one for one in self._looked_up(name) if one.zone)
+
+    def _looked_up(self, name: str) -> tuple[Lookup, ...]:
         return self._asked("lookups", name, f"host {name}")  # type: ignore[no-any-return]
 
     def configured(self, where: str) -> Configured:

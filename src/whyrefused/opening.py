@@ -69,9 +69,23 @@ def ask(wanted: Named) -> Judged:
     from whyrefused.inventory import cache, loading  # noqa: PLC0415 - in the thread that waits for it
 
     # What the command line says stands before a variable of Ansible.
-    environ = {**os.environ, **({"ANSIBLE_TRANSPORT": wanted.connection} if wanted.connection else {})}
+    environ = {**os.environ, **_transport(wanted.connection)}
     kept = cache.folder(environ) if wanted.cached else None
     return loading.begin(wanted.sources, limit=wanted.limit, vault=wanted.vault, environ=environ, cache=kept)
+
+
+def _transport(connection: str | None) -> dict[str, str]:
+    """Which connection have hosts without one of their own? By testinfra's `ansible`, what their inventory says."""
+    if connection is None or connection == "ansible":
+        return {}
+    from whyrefused.inventory.connection import KINDS, known  # noqa: PLC0415 - only where one is given
+    from whyrefused.inventory.flaws import shown  # noqa: PLC0415 - as above
+
+    short = {"safe-ssh": "ssh"}.get(connection, connection)
+    if short not in KINDS:
+        message = f"the connection {shown(connection)} is not known; right are {known()} and ansible"
+        raise BadInput(Problem(key="--connection", message=message))
+    return {"ANSIBLE_TRANSPORT": short}
 
 
 def abandon() -> None:

@@ -21,7 +21,8 @@ def private(inventory: Inventory, items: Iterable[Item], evidence: Evidence) -> 
     users = {user for way in ways for user in (way.user, way.become_user) if user}
     said = (name for host in evidence.hosts for name in _own_names(evidence, host))
     dialled = (getattr(item, name, "") for item in items for name in ("destination", "name", "proxy_host"))
-    hosts = {*inventory.hosts, *(way.address for way in ways), *said, *dialled}
+    zones = (zone for host in inventory.hosts.values() for zone in host.expect.authoritative)
+    hosts = {*inventory.hosts, *(way.address for way in ways), *said, *dialled, *zones}
     return Private(hosts=frozenset(hosts - {""}), users=frozenset(users | {getpass.getuser()}))
 
 

@@ -95,6 +95,7 @@ case $o in *"
 }
 """.replace("MEMORY", str(MEMORY))
 
+# A sudo that waits for a nameserver is no sign that nobody runs this.
 # What of the wanted rights does sudo give? sudo-rs lists as sudo does; where there is no list, one command is tried.
 # What is refused leaves a file in /run/sudo/ts, but with -k (sudo(8)).
 # A command without arguments is listed as `COMMAND ""` (sudoers(5)): without the quotes any argument would be let in.
@@ -160,7 +161,7 @@ def script(asked: Mapping[str, Asked], token: str, *, become: str = "") -> str:
     beside = [f"! owed {name} || {calls[name]}" for name in left if probes[name].SIDE_BY_SIDE]
     rest = "\n".join(f"! owed {name} || {calls[name]}" for name in left if not probes[name].SIDE_BY_SIDE) or ":"
     sudo = f"sudo -n -u {shlex.quote(become)} --" if become else ""
-    rights = f"U={shlex.quote(become)}; R=$S{RIGHTS.replace('LISTED', _listed())}" if become else ""
+    rights = f"echo; U={shlex.quote(become)}; R=$S{RIGHTS.replace('LISTED', _listed())}" if become else ""
     together = f"all() {{\n{_beside((calls[name] for name in slow), 'first')}\n}}{SLOW}" if slow else QUICK
     return (
         f"S={shlex.quote(sudo)}; A=; M=; T={shlex.quote(token)}; Q={shlex.quote(program)}{HEAD}{rights}{WATCH}{FIRST}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import re
 import shutil
+import struct
 import tempfile
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whyrefused import firewall, report, script
 from whyrefused.collect import saved
@@ -32,6 +34,8 @@ DATA = Path(__file__).parents[1] / "unit/data"
 CASES = Path(__file__).parent / "cases"
 TOKEN = "0123456789abcdef"  # noqa: S105 - of no run
 SCRATCH = Path(tempfile.mkdtemp(prefix="fuzz-")) / "evidence.json"
+LOOKUP: Any = importlib.import_module("whyrefused.probes.remote.lookup")
+"""What a host asks nameservers with."""
 atexit.register(shutil.rmtree, SCRATCH.parent, ignore_errors=True)
 PACKETS = (
     firewall.Packet(source="192.0.2.7", destination="198.51.100.1", port=443),
@@ -218,6 +222,20 @@ def ssh_settings(data: bytes) -> None:
     config.parse(text_of(data))
 
 
+def dns_answer(data: bytes) -> None:
+    """A nameserver's packet is an answer or none; what is the word of a zone's server is about its zone."""
+    zone = LOOKUP.encoded("example.test")
+    name = LOOKUP.encoded("web.example.test")
+    for closely in (False, True):
+        try:
+            told = LOOKUP.answer(data, closely)
+        except (IndexError, ValueError, struct.error):
+            continue
+        word, found = LOOKUP.itself(told, name, zone)
+        holds(word not in {"NOERROR", "NXDOMAIN"} or told[1], "a word of its own without authority")
+        holds(all(LOOKUP.within(one[0], zone) for one in found), "a word about what is beyond its zone")
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "framing": framing,
     "redaction": redaction,
@@ -232,6 +250,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "ipset-save": ipset_save,
     "known-hosts": known_host_file,
     "ssh-settings": ssh_settings,
+    "dns-answer": dns_answer,
     **{f"probe-{name}": partial(probe, name) for name in registry()},
 }
 """By the name that `make fuzz TARGET=` takes."""

@@ -197,6 +197,9 @@ class Interface(paramiko.ServerInterface):
             return False
         if self.server.fault == "exec-hang":
             self.server.stop.wait()
+        if self.server.fault.startswith("hasty-"):  # all is said and done before the request is answered
+            self.server.act(self, channel)
+            return True
         threading.Thread(target=self._act, args=(self.server.act, channel), daemon=True).start()
         return True
 
@@ -415,6 +418,8 @@ ACTS: dict[str, Callable[[Interface, paramiko.Channel], None]] = {
     "invalid-utf8": _invalid_utf8,
     "bit-flip": _flipped,
     "rekey-stuck": _rekey_stuck,
+    "hasty-good": good,
+    "hasty-signal": _signal,
 }
 
 

@@ -43,7 +43,19 @@ def answer(channel: paramiko.Channel, fakes: Mapping[str, str] | None = None, **
             "PATH": f"{made}:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/nonexistent",
             "SSH_CONNECTION": f"{address} {port} {ours} {own}", **environ,
         }  # fmt: skip
-        return subprocess.run(["sh", "-s"], input=script, env=known, capture_output=True, check=False).stdout
+        with subprocess.Popen(["sh", "-s"], env=known, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            return _streamed(process, script, channel)
+
+
+def _streamed(process: subprocess.Popen[bytes], script: bytes, channel: paramiko.Channel) -> bytes:
+    """What does it print? That it still runs is seen by its lines meanwhile, as of a server that streams."""
+    given: bytes | None = script
+    while True:
+        try:
+            return process.communicate(given, timeout=2)[0]
+        except subprocess.TimeoutExpired:
+            given = None  # it was taken
+            channel.sendall(b"\n")
 
 
 def _told(spoil: Callable[[bytes], bytes] = bytes, status: int = 0, **how: object) -> Act:

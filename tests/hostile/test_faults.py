@@ -15,7 +15,9 @@ from hostile import servers
 from hostile.support import LIMITS, Known, connection
 from paramiko.common import MSG_DISCONNECT
 
-from whyrefused.records import Secret
+from whyrefused.collect import visit as collect
+from whyrefused.inventory.expect import Expect
+from whyrefused.records import Host, Secret
 from whyrefused.ssh import Limits, NotReached, Output, session, visit
 from whyrefused.ssh.packets import Packets
 
@@ -82,9 +84,11 @@ EXPECTED = {
     "status-then-open": ("left-open", "linger", "keeps the output open"),
     "bit-flip": ("cut-off", "", "damaged"),
     "rekey-stuck": ("no-answer", "silence", "answers no keepalive"),
+    "hasty-signal": ("killed", "", "SIGKILL"),
 }
 WHOLE = {
     "good": Output(stdout=b"good\n", stderr=b"warning\n", status=0),
+    "hasty-good": Output(stdout=b"good\n", stderr=b"warning\n", status=0),
     "crowded": Output(stdout=b"good\n", stderr=b"warning\n", status=0),
     "echo": Output(stdout=SCRIPT, stderr=b"", status=7),
     "output-after-exit": Output(stdout=b"late\n", stderr=b"", status=0),
@@ -168,6 +172,28 @@ def test_whole(fault: str, known: Known, user_key: Path) -> None:
     with servers.Server(fault) as server:
         trust(known, server)
         assert WHOLE[fault] == visit(connection(server.port, user_key), SCRIPT, LIMITS, known.settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "reason"), [("never-ends", "fell-silent"), ("output-drip", "command-timed-out")])
+def test_who_owes_a_line(fault: str, reason: str, known: Known, user_key: Path) -> None:
+    """A command that is to print a line now and then is not waited for longer, whether it says more or nothing."""
+    with servers.Server(fault) as server:
+        trust(known, server)
+        with pytest.raises(NotReached) as caught:
+            visit(connection(server.port, user_key), SCRIPT, replace(LIMITS, quiet=4.0), known.settings)
+    assert (reason, True) == (caught.value.reason, "printed no line for 4 s" in caught.value.message)
+
+
+def test_who_owes_our_answer(known: Known, user_key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A menu that waits for a choice is no answer of ours, and is not waited for until the host's time is over."""
+    monkeypatch.setattr(collect, "QUIET", 1.0)
+    with servers.Server("never-ends") as server:
+        trust(known, server)
+        host = Host(name="menu", connection=connection(server.port, user_key), groups=(), expect=Expect())
+        reply, _ = collect.visit(host, {}, collect.Options(ssh=known.settings))
+    assert str(reply.unreached).startswith("not-our-output: ")
+    assert "It timed out after 'begun'" in str(reply.unreached)
 
 
 @pytest.mark.parametrize("fault", ["never-ends", "cut-close", "no-exit-status", "status-then-open"])

@@ -37,6 +37,7 @@ BAD = (
     ("ports: {80/tcp: {allow: [nosuchgroup]}}", ("bad.yml", "80/tcp", "nosuchgroup")),
     ("ports: {80/tcp: {bnd: 0.0.0.0}}", ("bad.yml", "bnd", "bind")),
     ("resolves: {web.example.test: [300.1.1.1]}", ("bad.yml", "resolves", "300.1.1.1")),
+    ("authoritative: {example.test: ns1}", ("bad.yml", "authoritative", "'ns1' is not the address of a nameserver")),
     ("proxy: false", ("bad.yml", "proxy", "none")),
 )
 

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,14 +87,13 @@ class Theatre:
         asked = {dial: ask for ask in case.asks for dial in stage.dials(ask)}
         traces = {dial: judge(rules, *stage.question(dial)) for dial in asked}
         met = traffic.meet(stage.inside, list(asked))
+        tried = [Tried(dial=dial, ask=ask, met=met[dial], trace=traces[dial],
+                       answerers=_answerers(stage, dial, ask, traces)) for dial, ask in asked.items()]  # fmt: skip
         for _ in range(RETRIES):
-            # A machine under load may answer late; a wrong verdict stays wrong.
-            silent = [dial for dial in asked if met[dial].end == "drop" != traces[dial].verdict]
-            met |= traffic.meet(stage.inside, silent) if silent else {}
-        tried = [
-            Tried(dial=dial, ask=ask, met=met[dial], trace=traces[dial], answerers=_answerers(stage, dial, ask, traces))
-            for dial, ask in asked.items()
-        ]
+            # A machine under load may answer late, or find a neighbour too late; a wrong verdict stays wrong.
+            again = [one.dial for one in tried if not agrees(one)]
+            met = traffic.meet(stage.inside, again) if again else {}
+            tried = [replace(one, met=met.get(one.dial, one.met)) for one in tried]
         if case.kept and os.environ.get("WHYREFUSED_RECORD") and all(map(agrees, tried)):
             judged = [(*stage.question(dial), traces[dial]) for dial in asked]
             keep.keep(case.kept, texts, judged, self.site.renames(box))

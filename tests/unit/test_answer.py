@@ -48,6 +48,24 @@ def test_check(output: bytes, status: int, expected: str) -> None:
     assert expected == reason(output, status)
 
 
+@pytest.mark.parametrize(
+    ("told", "output", "expected"),
+    [
+        ("fell-silent", b"", "command-timed-out"),
+        ("fell-silent", b"\n\n\n", "command-timed-out"),
+        ("fell-silent", BODY, "command-timed-out"),
+        ("fell-silent", b"1) status\n> ", "not-our-output"),
+        ("command-timed-out", b"1) status\n> ", "command-timed-out"),
+        ("no-answer", b"1) status\n> ", "no-answer"),
+    ],
+)
+def test_silenced(told: str, output: bytes, expected: str) -> None:
+    """Who printed something else than our script does, and then nothing, ran something else."""
+    problem = answer.silenced(NotReached(told, "it printed no line.", output=output), TOKEN)  # type: ignore[arg-type]
+    assert expected == problem.reason
+    assert problem.message.startswith("it printed no line.")
+
+
 @given(at=st.integers(0, len(WHOLE) - 1), status=st.sampled_from([0, 1, 255]))
 def test_cut_anywhere(at: int, status: int) -> None:
     """An answer that lacks its last bytes, however few, is none."""

@@ -64,7 +64,6 @@ def test_subjects() -> None:
         ("https://[2001:db8::1]/", "none", ("2001:db8::1", 443), None, None),
         ("https://web1/", {"https": "http://px1:3128"}, ("px1", 3128), "px1", "3128/tcp"),
         ("https://web1/", {"https": "px1:3128"}, ("px1", 3128), "px1", "3128/tcp"),
-        ("https://web1/", {"https": "http://px1:99999"}, ("web1", 443), "web1", "443/tcp"),
         ("https://web1/", {"https": "http://px1:3128", "no_proxy": ["web1"]}, ("web1", 443), "web1", "443/tcp"),
     ],
 )

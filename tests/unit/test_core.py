@@ -324,6 +324,7 @@ ASKED: dict[str, tuple[Callable[[HostEvidence], Any], str, str]] = {
     "running": (lambda it: it.running("x"), "processes", "limits of x"),
     "resolved": (lambda it: it.resolved("x"), "names", "getent ahosts x"),
     "lookups": (lambda it: it.lookups("x"), "lookups", "host x"),
+    "zone_servers": (lambda it: it.zone_servers("x"), "lookups", "host x"),
     "configured": (lambda it: it.configured("/x#y"), "configured", "/x#y"),
     "dial": (lambda it: it.dial("x 80"), "dials", "dialling x:80"),
     "browse": (lambda it: it.browse("p1 http://x/ -"), "browses", "opening http://x/"),
@@ -356,6 +357,14 @@ def test_one_of_those_asked_is_missing(monkeypatch: pytest.MonkeyPatch, name: st
     monkeypatch.setattr(registry()[probe], "parse", lambda _frame: dict.fromkeys(keys, Missing("not permitted")))
     with pytest.raises(CouldNotLook, match=r"^web1: not permitted$"):
         ask(host(**{probe: ""}))
+
+
+def test_servers_of_a_zone_are_no_nameservers_of_the_host() -> None:
+    """What each of the two answered is told apart."""
+    rows = [f"x\t{role}\t::1\tx.y\tA\tNXDOMAIN\t-" for role in ("nameserver", "zone:y", "uplink")]
+    known = host(lookups="\n".join([*rows, "x\tend"]))
+    assert ["", ""] == [one.zone for one in known.lookups("x")]
+    assert ["y"] == [one.zone for one in known.zone_servers("x")]
 
 
 def test_names_of_units() -> None:

@@ -271,6 +271,12 @@ def test_not_through(proxy: str, words: str) -> None:
     assert words == python(key)[key].unable
 
 
+def test_as_nobody() -> None:
+    """A user who is not there is told in words."""
+    key = dials.key("127.0.0.1", 1, "user:no-such-user")
+    assert python(key)[key].unable == "no such user: no-such-user"
+
+
 def test_dead_proxy() -> None:
     """Nobody listens there: the tries are those of the proxy, and no answer is told."""
     with listening() as listener:

@@ -40,6 +40,30 @@ def test_refused(name: str) -> None:
     assert time.process_time() - start < 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "all: {hosts: {h1: {host: x, var: [expect], expects: 1, expect: {proxy: none}}}, vars: {hosts: [a], child: 1}}",
+        "all: {children: {vars: {hosts: {expect: }}, child: }, hosts: {vars: , host: }}",
+        "x-common: &common {expect: {proxy: none}, var: 1}\nall: {vars: {<<: *common}, hosts: {h1: }}",
+        "all: {hosts: {h1: }, note: checked by hand, roles: [web]}",
+        "plugin: constructed\ngroups: {web: [1]}\ncompose: {host: x, expect: y}\nhosts: [a]",
+        "[web]\nh1 ansible_host=198.51.100.1\n",
+    ],
+)
+def test_not_refused(text: str) -> None:
+    """What is no group of Ansible's, or is told elsewhere, or says nothing that could be missed, may stand there."""
+    assert guards.problems(text, "hosts", must_be_yaml=False, tree=True) == ()
+
+
+def test_a_group_without_hosts(tmp_path: Path) -> None:
+    """Ansible drops a group in which nobody is; who names it is told that, and not that there is none."""
+    path = tmp_path / "hosts.yml"
+    path.write_text("all: {hosts: {h1: {expect: {ports: {80/tcp: {clients: [spare]}}}}}, children: {spare: }}")
+    with pytest.raises(BadInput, match="no host, and no group that has hosts, is called `spare`; right are hosts and"):
+        load([str(path)])
+
+
 def test_missing_command() -> None:
     """Without the command one clear problem says how to get it."""
     message = "WHYREFUSED_ANSIBLE_INVENTORY names `/nonexistent`, which is no program; inventories are read by it: "

@@ -28,6 +28,7 @@ EVERYTHING = {
         "53/udp": {"state": "absent", "deny": "a"},
     },
     "resolves": {"db.example.com": ["10.0.0.2", "::1", "10.0.0.0/8"]},
+    "authoritative": {"example.com": ["10.0.0.53", "::53"], "test": "127.0.0.1"},
     "connects": [
         {"to": "b:443", "as": "unit:app", "configured_in": "/etc/app#URL", "server": "b", "proxy": PROXY},
         "c:1",
@@ -137,6 +138,9 @@ def changed(kind: str, field: str, value: object) -> str:
         ("Expect", "resolves", {"-a": ["::1"]}),
         ("Expect", "resolves", {"a": ["b"]}),
         ("Expect", "resolves", {"a": []}),
+        ("Expect", "authoritative", {".a": ["::1"]}),
+        ("Expect", "authoritative", {"a": ["ns1"]}),
+        ("Expect", "authoritative", {"a": []}),
         ("Expect", "connects", [5]),
         ("Expect", "connects", 0),
         ("Expect", "browses", [None]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,9 +11,7 @@ from whyrefused.inventory import command, load
 from whyrefused.inventory.flaws import attempt, veiled
 from whyrefused.records import BadInput
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+SEALED = Path(__file__).parent / "data/inventory/sealed.yml"
 CANARIES = (
     "hunter2",
     "P@ssw0rd!",
@@ -127,6 +125,33 @@ def _json(value: object) -> str:
 def test_what_is_plainly_an_attempt(value: object, known: list[str], expected: bool) -> None:  # noqa: FBT001 - a table
     """What is near to a right word, or made as names and addresses are, is quoted."""
     assert attempt(value, known) is expected
+
+
+def test_sealed_inline(tmp_path: Path) -> None:
+    """Values that are vaulted inline are opened where they are used, by the passwords that Ansible has."""
+    password = tmp_path / "password"
+    password.write_text("pw\n")
+    host = load([str(SEALED)], vault=[str(password)]).hosts["h1"]
+    assert ("198.51.100.77", "deploy") == (host.connection.address, host.connection.user)
+    assert host.expect.ports["443/tcp"].bind == "198.51.100.77"
+    assert host.connection.password
+    assert host.connection.password.reveal() == "hunter2-and-more"
+
+
+def test_sealed_for_good(tmp_path: Path) -> None:
+    """What no password opens is told; what another one says is in no message."""
+    password = tmp_path / "password"
+    password.write_text("pw\n")
+    broken = tmp_path / "hosts.yml"
+    broken.write_text(SEALED.read_text().replace("{bind: ", "{service: '{{ ansible_password }} x', bind: "))
+    with pytest.raises(BadInput) as caught:
+        load([str(broken)], vault=[str(password)])
+    assert "hunter2" not in str(caught.value)
+    password.write_text("wrong\n")
+    with pytest.raises(BadInput) as caught:
+        load([str(SEALED)], vault=[str(password)])
+    (first, *_) = map(str, caught.value.problems)
+    assert f"{SEALED}:5: hosts.h1.ansible_host: is vaulted inline, and none of the passwords opens it: give " in first
 
 
 def test_veiled() -> None:

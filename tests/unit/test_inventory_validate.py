@@ -44,6 +44,7 @@ KEYS = [
         "services",
         "ports",
         "resolves",
+        "authoritative",
         "connects",
         "proxy",
         "browses",

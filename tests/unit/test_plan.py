@@ -269,6 +269,30 @@ def test_sources() -> None:
     assert {"a"} == {item.host for item in declared(known) if isinstance(item, FirewallItem)}
 
 
+def test_a_zone_declares_no_item_and_is_asked_where_names_are() -> None:
+    """Its servers go to who asks of names on that host; of a path they are spared where the server itself is met."""
+    zone = {"authoritative": {"example.com": "192.0.2.53", "test": ["::53", "192.0.2.54"]}}
+    dials = {"connects": ["web.example.com:80", "198.51.100.1:22", "localhost:80"]}
+    web = host("web.example.com", {}, "198.51.100.1")
+    named = host("www.example.com", {}, "www.example.com")
+    names = {"resolves": {"db.example.com": ["198.51.100.2", "10.0.0.0/8"]}}
+    other = {"connects": [{"to": "a.test:80", "server": "www.example.com"}]}
+    known = inventory(
+        host("a", zone), host("b", {**zone, **names}, "192.0.2.2"), host("c", {**zone, **dials}, "192.0.2.3"),
+        host("d", dials, "192.0.2.4"), host("e", {**zone, **other}, "192.0.2.5"), web, named,
+    )  # fmt: skip
+    items = declared(known)
+    assert {"b", "c", "d", "e"} == {item.host for item in items}
+    found = {each: probes.get("lookups") for each, probes in questions(known, items, 4).items()}
+    zones = ("@example.com 192.0.2.53", "@test ::53,192.0.2.54")
+    assert {
+        "b": (*zones, "db.example.com 198.51.100.2"),
+        "c": (*zones, "web.example.com ~198.51.100.1"),
+        "d": ("web.example.com",),
+        "e": (*zones, "a.test"),
+    } == {each: lookups for each, lookups in found.items() if lookups}
+
+
 def test_members() -> None:
     """A host's name means the host, a group's its members, another nobody."""
     known = inventory(host("a", {}), host("b", {}), g=("a", "b"))
@@ -294,6 +318,7 @@ EXPECT = st.fixed_dictionaries(
         "resolves": st.dictionaries(
             st.sampled_from(["x.example.com"]), st.sampled_from(["192.0.2.1", "2001:db8::/64"])
         ),
+        "authoritative": st.dictionaries(st.sampled_from(["com", "example.com"]), st.just(["192.0.2.53", "::53"])),
         "connects": st.lists(st.sampled_from(["a:80", "[2001:db8::1]:80", "https://x.example.com/"]), max_size=3),
         "proxy": st.sampled_from(["none", {"http": "http://p:1", "no_proxy": ["a"]}]),
         "wide": st.just("consistent"),

@@ -54,7 +54,7 @@ def findings(path: Path) -> dict:
 def test_green(tmp_path: Path) -> None:
     """All as declared: exit status 0, both reports in reports/, and the closing sentence."""
     done = run(tmp_path, "--inventory", inventory(tmp_path, NAME_ONLY))
-    assert (done.returncode, done.stderr.count("visited 1 hosts")) == (0, 1), done.stdout
+    assert (done.returncode, done.stderr.count("visited 1 host in")) == (0, 1), done.stdout
     assert "1 host, 1 item: 1 passed, 0 failed, 0 errors, 0 skipped; 0 findings." in done.stdout
     document = findings(tmp_path / "reports" / "latest.json")
     assert ["passed"] == [result["outcome"] for result in document["results"]]
@@ -173,7 +173,7 @@ def test_workers(tmp_path: Path) -> None:
     done = run(tmp_path, f"--inventory={path}", "--findings=two.json", "-n", "2")
     one, two = findings(tmp_path / "one.json"), findings(tmp_path / "two.json")
     assert (one["results"], one["findings"]) == (two["results"], two["findings"])
-    assert done.stderr.count("visited 1 hosts") == 1
+    assert done.stderr.count("visited 1 host in") == 1
     assert not list(Path("/tmp").glob("whyrefused-*/replies.json"))  # noqa: S108 - where mkdtemp makes them
 
 
@@ -266,3 +266,8 @@ def test_connection_option(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yml"
     path.write_text("all: {hosts: {here: }, vars: {expect: {resolves: {localhost: [127.0.0.0/8, '::1/128']}}}}")
     assert run(tmp_path, f"--inventory={path}", "--connection=local").returncode == 0
+    path.write_text(path.read_text().replace("here: ", "here: {ansible_connection: local}"))
+    assert run(tmp_path, f"--inventory={path}", "--connection=ansible").returncode == 0
+    done = run(tmp_path, f"--inventory={path}", "--connection=carrier")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--connection: the connection `carrier` is not known; right are ssh, paramiko, local, docker" in done.stderr

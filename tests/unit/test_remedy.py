@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,12 @@ from whyrefused.evidence import Evidence, HostEvidence
 from whyrefused.facts import remedy
 from whyrefused.facts.verdicts import Verdict
 from whyrefused.firewall import Change, Packet, cuts, judge, load
+from whyrefused.probes.listeners import Listener
 from whyrefused.records import Frame, Reply
 
 if TYPE_CHECKING:
     from whyrefused import firewall
+    from whyrefused.plan.items import Protocol
 
 VISITOR, OWN = "198.18.0.1", "198.18.0.11"
 SSH = f"{VISITOR} 50514 {OWN} 22"
@@ -131,3 +134,18 @@ def test_what_outlives_a_boot(commands: list[str], units: str, system: str, said
     found = remedy.lasting(host(OPEN, units=units, system=system), commands)
     assert bool(said) is (len(found) == 1)
     assert said in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("ssh", "port", "protocol", "warned"),
+    [(SSH, 22, "tcp", True), (SSH, 22, "udp", False), (SSH, 80, "tcp", False), ("", 22, "tcp", False)],
+)
+def test_releases(ssh: str, port: int, protocol: Protocol, warned: bool) -> None:  # noqa: FBT001 - of a table
+    """Before a command that ends the server by which we came in stands what it does, and before no other."""
+    holder = Listener(
+        protocol=protocol, address=ip_address(OWN), port=port, device=None, v6only=None, backlog=128, queued=0,
+        unit="ssh.service", processes=(), line="",
+    )  # fmt: skip
+    command = "systemctl stop ssh.service"
+    warning = f"# cuts SSH: new connections from {VISITOR} to port 22 of web1 do not come in any more after: {command}"
+    assert ((warning,) if warned else ()) + (command,) == remedy.releases(host(OPEN, ssh=ssh), [holder, holder])

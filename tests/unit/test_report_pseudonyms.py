@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyrefused.records import Line, Private, Result, Run
+from whyrefused.evidence import Evidence
+from whyrefused.inventory.validate import GRAMMAR
+from whyrefused.private import private
+from whyrefused.records import Connection, Host, Inventory, Line, Private, Result, Run
 from whyrefused.report import page, shareable, to_json
 from whyrefused.report.packed import unpacked
 
@@ -89,6 +92,16 @@ def test_nothing_private_is_in_page_and_json() -> None:
     for text in (made, json.dumps(unpacked(made)), to_json(shared)):
         assert [] == re.findall(r"web1|db-07|shop\.example|198\.51|203\.0|deploy|bob|2001:db8|/srv/fleet", text)
         assert "host-2" in text
+
+
+def test_a_zone_is_private() -> None:
+    """Its name is told to nobody either, though it may have no dot by which it would be known."""
+    expect = GRAMMAR.validate_python({"authoritative": {"corp": ["192.0.2.53"]}})
+    way = Connection(kind="ssh", address="a")
+    known = Inventory(
+        sources=(), hosts={"a": Host(name="a", connection=way, groups=(), expect=expect)}, groups={}, selected=("a",)
+    )
+    assert "corp" in private(known, (), Evidence({})).hosts
 
 
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).filter(

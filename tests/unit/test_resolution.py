@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from whyrefused.facts import resolution
+from whyrefused.facts import asked
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from whyrefused.facts import resolution
 )
 def test_words(right: tuple[str, ...], told: str) -> None:
     """In order, and without those that count on one link alone."""
-    assert told == resolution.words(map(ip_address, right))
+    assert told == asked.words(map(ip_address, right))

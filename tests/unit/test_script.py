@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from whyrefused import script
-from whyrefused.probes import registry
+from whyrefused.probes import Unreadable, read, registry
 from whyrefused.records import Frame, Missing
 
 if TYPE_CHECKING:
@@ -178,6 +178,33 @@ def test_become(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [script.split(ran(text, path=str(tmp_path)), TOKEN, asked)["a"] for text in texts]
     told = ["x y\n", "-n|-u|root|--|echo|x|y|", "-n|-u|db-admin|--|echo|x|y|"]
     assert frames == [Frame(text=text, status=0) for text in told]
+
+
+def test_without_systemd(tmp_path: Path) -> None:
+    """Where systemd does not run, that is what is said of the units."""
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho 'not booted with systemd' >&2\nexit 1\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    asked = {"units": ("nginx",)}
+    frame = script.split(ran(script.script(asked, TOKEN), path=str(tmp_path)), TOKEN, asked)["units"]
+    assert isinstance(frame, Frame)
+    with pytest.raises(Unreadable, match=r"systemctl show: exit status 1 \(not booted with systemd\)"):
+        read("units", frame)
+
+
+def test_a_line_before_sudo_answers(tmp_path: Path) -> None:
+    """A sudo that takes its time is no silence: the first line is out before it is asked."""
+    sudo = tmp_path / "sudo"
+    wait = "n=0; until [ -e heard ] || [ $n -gt 200 ]; do sleep 0.1; n=$((n+1)); done; [ -e heard ] || : >late; exit 1"
+    sudo.write_text(f"#!/bin/sh\n{wait}\n")
+    sudo.chmod(0o755)
+    command = ["sh", "-c", script.script({}, TOKEN, become="root")]
+    known = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen(command, env=known, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.read(1) == b"\n"
+        (tmp_path / "heard").touch()
+        assert f"DONE {TOKEN} 0\n".encode() in process.stdout.read()
+    assert not (tmp_path / "late").exists()
 
 
 def test_without_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

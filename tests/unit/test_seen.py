@@ -195,6 +195,49 @@ def test_what_is_as_declared_needs_no_nameserver(
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "plain", "closely", "spared"),
+    [
+        (("web 192.0.2.1,2001:db8::1",), set(), set(), {"web"}),
+        (("web 192.0.2.1",), set(), {"web"}, set()),
+        (("web 192.0.2.1,2001:db8::1", "web"), {"web"}, set(), set()),
+        (("web 192.0.2.1", "web"), set(), {"web"}, set()),
+        (("web ~192.0.2.1,2001:db8::1",), {"web"}, set(), set()),
+        (("web ~192.0.2.1",), set(), {"web"}, set()),
+        (("web ~192.0.2.1,2001:db8::1", "web 192.0.2.1"), set(), {"web"}, set()),
+        (("lost 192.0.2.1", "other"), set(), {"lost", "other"}, set()),
+    ],
+)
+def test_a_zone_is_asked_of_what_is_not_as_declared(
+    shell: tuple[str, ...], asked: tuple[str, ...], plain: set[str], closely: set[str], spared: set[str]
+) -> None:
+    """Its servers are told to nobody but who asks of a name that has other addresses than it should."""
+    zone = "@example.com 192.0.2.53,2001:db8::53"
+    text = lookups.fragment((*asked, zone))
+    told = text.rpartition("@example.com")[2]
+    assert told.startswith("=192.0.2.53,2001:db8::53 ")
+    done = subprocess.run(
+        [*shell, f"p() {{\n{text.partition('for p in python3')[0]} printf '%s\\n' \"$@\"; }}\np"], text=True,
+        env={"PATH": os.environ["PATH"], "seen_names": ROWS}, check=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    rows = set(done.stdout.split("\n")) - {""}
+    assert {*plain, *(f"!{name}" for name in closely), *(f"{name}\tunneeded" for name in spared)} == rows
+    assert bool(lookups.known((*asked, zone))) is not any(" " not in one or "~" in one for one in asked)
+
+
+def test_no_zone_runs_anything(shell: tuple[str, ...], tmp_path: Path) -> None:
+    """Whatever a zone is called, and whatever stands for its servers, comes to the program as it is, one word each."""
+    asker = tmp_path / "python3"
+    asker.write_text('#!/bin/sh\nshift 2; printf "%s\\0" "$@"\n')
+    asker.chmod(0o755)
+    zones = ["it's", "$(id)", "`id`", 'a"b', "a\nb", "*", "-x", ";id", "{{x}}"]
+    text = lookups.fragment(("web", *(f"@{zone} {zone},::1" for zone in zones)))
+    done = subprocess.run(
+        [*shell, text], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert sorted([*(f"@{zone}={zone},::1" for zone in zones), "!web"]) == sorted(done.stdout.split("\0")[:-1])
+
+
 def test_what_was_not_needed_is_missing() -> None:
     """Who asks for it all the same could not look."""
     host = HostEvidence("app1", Reply(host="app1", frames={"lookups": Frame(text="web\tunneeded\n", status=0)}))

@@ -310,6 +310,24 @@ def test_a_member_of_a_group_that_is_not_known() -> None:
     assert check("firewall").look(whole, evidence).value
 
 
+def test_an_address_of_the_other_family() -> None:
+    """Who is in the inventory by an IPv4 address comes to an IPv6 one from an IPv6 address of its own."""
+    item = FirewallItem(
+        host="web1", check="firewall", subject="22/tcp from app1", wanted="", protocol="tcp", port=22, bind="::",
+        source=Source(name="app1", networks=(), hosts=(("app1", "198.51.100.21"),)), let_in=True, address="web1",
+    )  # fmt: skip
+    text = "2: eth0    inet 198.51.100.21/24 scope global eth0\n2: eth0    inet6 {}/64 scope {} \n"
+
+    def evidence(address: str, scope: str) -> Evidence:
+        own = {"addresses": Frame(text=text.format(address, scope), status=0)}
+        web = {**frames(), "addresses": Frame(text="2: eth0    inet6 2001:db8::11/64 scope global \n", status=0)}
+        return Evidence([Reply(host="web1", frames=web), Reply(host="app1", frames=own)])
+
+    assert "lets in 2001:db8::21" in check("firewall").look(item, evidence("2001:db8::21", "global")).said
+    with pytest.raises(CouldNotLook, match="which IPv6 address app1 would come from is not known"):
+        check("firewall").look(item, evidence("fe80::21", "link"))
+
+
 STORY = "configured-host"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from whyrefused.evidence import HostEvidence
-from whyrefused.facts import services
+from whyrefused.facts import downs, services
+from whyrefused.probes import units
 from whyrefused.records import CouldNotLook, Frame, Missing, Reply
 
 TEXT = (Path(__file__).parent / "data/probes/units/every-state.txt").read_text()
@@ -16,6 +17,17 @@ TEXT = (Path(__file__).parent / "data/probes/units/every-state.txt").read_text()
 def host(text: str = TEXT) -> HostEvidence:
     """What is known of a host that answered this."""
     return HostEvidence("web1", Reply(host="web1", frames={"units": Frame(text=text, status=0)}))
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [("socket-stopped", "is not active"), ("trigger-limit-hit", "was triggered too often and gave up")],
+)
+def test_words_on_a_socket_unit(variant: str, words: str) -> None:
+    """Of a socket unit that is declared itself it is not said that another one starts it."""
+    found = units.parse(Frame(text=TEXT, status=0))
+    assert words == downs._words(variant, found["ssh.socket"], None)  # noqa: SLF001 - of all that it says
+    assert f"is started by its socket unit, which {words}" == downs._words(variant, found["ssh.service"], None)  # noqa: SLF001 - as above
 
 
 @pytest.mark.parametrize(

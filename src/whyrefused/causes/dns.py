@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.case import NameItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
-from whyrefused.facts import addresses, ports, resolution
+from whyrefused.facts import addresses, asked, ports, resolution
 from whyrefused.facts.addresses import plain
 from whyrefused.plan.who import is_literal, is_self
 from whyrefused.records import CouldNotLook, Missing, Ruling
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from whyrefused.case import Case
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.facts.addresses import Address
-    from whyrefused.facts.resolution import Reason
+    from whyrefused.facts.asked import Reason
     from whyrefused.records import Line
 
 CODE = "dns"
@@ -38,6 +38,9 @@ VARIANTS = {
     "no-resolver": "it has no nameserver",
     "stub-down": "systemd-resolved's stub does not answer",
     "stale-cache": "systemd-resolved answers from an old cache",
+    "stale-resolver": "its nameserver has another answer, old or from elsewhere, than the zone's own server",
+    "resolver-override": "its nameserver has an answer of its own, and the zone's own server has it right",
+    "zone-servers-differ": "of the zone's own servers one has it right, and one has what is wrong",
     "search-domain": "a search domain completes it to another name",
     "nsswitch": "nsswitch.conf asks another source, or not DNS",
     "bad-member": "one of its addresses should not be there",
@@ -160,11 +163,11 @@ def _proven(case: Case, evidence: Evidence, name: str, right: set[Address], foun
     why = f" {found.words}" if found.words else ""
     return Ruling(
         answer="proven",
-        because=f"{client.name} takes {name} for {given}{why}; it should be {resolution.words(right)}",
+        because=f"{client.name} takes {name} for {given}{why}; it should be {asked.words(right)}",
         evidence=(*found.lines, *(lines or [client.line(f"getent ahosts {name}", "no answer")])),
         variant=found.variant,
         host=client.name,
         subject=found.subject,
         fix=found.fix,
-        verify=(f"getent ahosts {name}",),
+        verify=(f"getent ahosts {name}", *found.verify),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
-from whyrefused.facts import daemons, downs, meant, ports, services
+from whyrefused.facts import daemons, downs, meant, ports, remedy, services
 from whyrefused.records import CouldNotLook, Ruling
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _proven(case: Case, host: HostEvidence, down: Down) -> Ruling:
         variant=down.variant,
         host=host.name,
         subject=down.name,
-        fix=(*dict.fromkeys(ports.release(one) for one in down.holders), *_fix(case, host, down)),
+        fix=(*remedy.releases(host, down.holders), *_fix(case, host, down)),
         verify=(
             f"systemctl is-active {down.acts or down.name}",
             *([f"ss -Htln sport = :{case.port}"] if case.port else []),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from whyrefused.case import FirewallItem, PathItem, ServiceItem, excluded, unknown
 from whyrefused.evidence import looked
-from whyrefused.facts import addresses, meant, ports, services
+from whyrefused.facts import addresses, meant, ports, remedy, services
 from whyrefused.facts.daemons import MANY_MASTERS, rebind, rebind_socket
 from whyrefused.probes.units import suffixed
 from whyrefused.records import CouldNotLook, Missing, Ruling
@@ -142,7 +142,7 @@ def _proven(
         variant=variant,
         host=host.name,
         subject=case.key,
-        fix=(*dict.fromkeys(ports.release(one) for one in found), *edit),
+        fix=(*remedy.releases(host, found), *edit),
         verify=(f"ss -Htlnp sport = :{case.port}",),
     )
 

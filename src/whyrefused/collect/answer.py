@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SKEW = 30
 """Seconds by which a host's clock may differ before it is worth a line."""
 FAILED = {126: "it may not be run", 127: "it is not there"}
+SEE = "See ForceCommand, the command= of the key, the login shell and sh there."
 NOLOGIN = b"account is currently not available"
 """What nologin(8) says, of util-linux and of Debian's shadow alike, where no /etc/nologin.txt says otherwise."""
 
@@ -37,7 +38,7 @@ def check(output: bytes, status: int, token: str, frames: int, place: str) -> No
         raise NotReached(
             "not-our-output",
             f"{place}: our script's answer did not come. The command ended with exit status {status}{why}; {words}. "
-            "See ForceCommand, the command= of the key, the login shell and sh there.",
+            f"{SEE}",
         )
     if done not in output:
         raise NotReached("cut-off", f"{place}: the answer ends before its last line (exit status {status}).")
@@ -46,6 +47,20 @@ def check(output: bytes, status: int, token: str, frames: int, place: str) -> No
             "not-our-output",
             f"{place}: the answer came with exit status {status}, which our script never has: something wraps it.",
         )
+
+
+def silenced(problem: NotReached, token: str) -> NotReached:
+    """What is said of a command that fell silent? Our script prints nothing but line ends before its answer."""
+    if problem.reason != "fell-silent":
+        return problem
+    said = problem.output.strip()
+    if not said or f"BEGIN {token} ".encode() in said:
+        return NotReached("command-timed-out", problem.message, warnings=problem.warnings)
+    return NotReached(
+        "not-our-output",
+        f"{problem.message} It timed out after '{shown(said, 64)}', which is no answer of our script. {SEE}",
+        warnings=problem.warnings,
+    )
 
 
 def notes(output: bytes, token: str, frames: Mapping[str, Frame | Missing], span: tuple[float, float]) -> Iterator[str]:

@@ -138,6 +138,6 @@ class Progress:
         if self._file is None:
             return
         many = f"{done} of {self._hosts}" if done < self._hosts else f"{done}"
-        words = f"visited {many} hosts in {time.monotonic() - self._start:.1f} s"
+        words = f"visited {many} host{'s' if many != '1' else ''} in {time.monotonic() - self._start:.1f} s"
         self._file.write(("\r\x1b[K" if self._live else "") + words + (f", {lost} not reached" if lost else "") + "\n")
         self._file.flush()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NO_SSH = 255  # ssh(1): its own failure, not the command's
 TIMED_OUT = 124  # timeout(1)
+QUIET = 15.0  # seconds; our script prints a line every two, once what answers at once was asked (four seconds at most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
         began = time.time()
         output, status, warnings = _carry(host, text, options)
         answer.check(output, status, token, len(asked), host.name)
-    except ssh.NotReached as problem:
+    except ssh.NotReached as told:
+        problem = answer.silenced(told, token)
         why = redact(f"{problem.reason}: {problem.message}", known)
         warnings = tuple(redact(warning, known) for warning in problem.warnings)
         starved = limits.starved(problem)
@@ -87,7 +89,7 @@ def _carry(host: Host, text: str, options: Options) -> tuple[bytes, int, tuple[s
 def _over_ssh(connection: Connection, text: str, options: Options) -> tuple[bytes, int, tuple[str, ...]]:
     seconds = options.host_timeout
     # A short deadline leaves room for the keepalives that tell a frozen host from a slow one.
-    limits = ssh.Limits(command=seconds, host=seconds, silence=min(ssh.Limits().silence, seconds / 5))
+    limits = ssh.Limits(command=seconds, host=seconds, silence=min(ssh.Limits().silence, seconds / 5), quiet=QUIET)
     try:
         output = ssh.visit(connection, text.encode(), limits, options.ssh)
     except ssh.NotReached as problem:

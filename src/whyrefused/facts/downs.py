@@ -210,6 +210,7 @@ def _exited(case: Case, host: HostEvidence, unit: Unit, socket: Unit | None, sai
 
 def _words(variant: str, unit: Unit, needs: Need | None) -> str:
     status = f", status {unit.main_status}" if unit.main_status else ""
+    socket = "" if unit.id.endswith(".socket") else "is started by its socket unit, which "
     words = {
         "stopped": "is stopped",
         "failed": f"has failed ({unit.result}{status})",
@@ -221,8 +222,8 @@ def _words(variant: str, unit: Unit, needs: Need | None) -> str:
         "bad-unit-file": f"has a unit file that systemd cannot read ({unit.load})",
         "starting": "is still starting",
         "disabled": "is stopped, and not enabled: no boot starts it",
-        "socket-stopped": "is started by its socket unit, which is not active",
-        "trigger-limit-hit": "is started by its socket unit, which was triggered too often and gave up",
+        "socket-stopped": f"{socket}is not active",
+        "trigger-limit-hit": f"{socket}was triggered too often and gave up",
         "condition-not-met": f"was not started: a {unit.unmet or 'condition'} of its unit file is not met",
         "dependency-failed": f"was not started: {needs.unit if needs else 'a unit that it requires'} failed",
         "port-held": "could not take its port",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused import firewall
+from whyrefused.facts import ports
 from whyrefused.probes.iptables import AT_BOOT
 from whyrefused.records import CouldNotLook
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from whyrefused.evidence import HostEvidence
     from whyrefused.facts.verdicts import Verdict
+    from whyrefused.probes.listeners import Listener
 
 MOST_SOURCES = 8
 EVERYBODY = frozenset({"0.0.0.0/0", "::/0"})
@@ -64,6 +66,24 @@ def _each(host: HostEvidence, verdict: Verdict, hook: firewall.Hook) -> tuple[fi
     found = [firewall.changes(verdict.trace, packet, host.rules, hook) for packet in packets]
     known = all(changes and changes[0].after is None for changes in found)
     return tuple(change for changes in found for change in changes) if known else ()
+
+
+def releases(host: HostEvidence, holders: Iterable[Listener]) -> tuple[str, ...]:
+    """What makes the holders of a port let go of it, and which of that would be the end of our own way in?"""
+    lines: dict[str, None] = {}
+    for one in holders:
+        command = ports.release(one)
+        ours = _came_by(host) == (one.protocol, one.port)
+        lines.update(dict.fromkeys((*(_warning(host, command) if ours else ()), command)))
+    return tuple(lines)
+
+
+def _came_by(host: HostEvidence) -> tuple[str, int] | None:
+    try:
+        here = host.identity
+    except CouldNotLook:
+        return None
+    return ("tcp", here.port) if here.visitor else None
 
 
 def _warning(host: HostEvidence, command: str) -> tuple[str, ...]:

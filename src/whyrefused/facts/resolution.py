@@ -6,11 +6,13 @@ wrong record, a wrong or dead nameserver, and what stands before them on the hos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whyrefused.evidence import looked
+from whyrefused.facts import zones
 from whyrefused.facts.addresses import V4, V6
+from whyrefused.facts.asked import CONF, ORDER, STUB, Asked, Reason
 from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
@@ -18,74 +20,11 @@ if TYPE_CHECKING:
 
     from whyrefused.evidence import HostEvidence
     from whyrefused.facts.addresses import Address
-    from whyrefused.probes.lookups import Lookup
-    from whyrefused.probes.names import Name
     from whyrefused.records import Line
 
-CONF, ORDER = "/etc/resolv.conf", "/etc/nsswitch.conf"
-STUB = "127.0.0.53"
 FULL = 2  # dots of a name that is full already, by any convention
 SOURCES = frozenset({"dns", "resolve"})
 """Sources of nsswitch.conf(5) that ask nameservers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """In which way a name is wrong on a host."""
-
-    variant: str
-    words: str  # what is behind it, as the end of a sentence; empty where that is not known
-    subject: str  # the name, or the file in which all names go wrong
-    lines: tuple[Line, ...]
-    fix: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """One name on one host, and the addresses it should have."""
-
-    client: HostEvidence
-    name: str
-    right: frozenset[Address]
-    answer: Name
-    lookups: tuple[Lookup, ...]  # of the nameservers that programs ask
-    behind: tuple[Lookup, ...]  # of those behind systemd-resolved's stub
-
-    @property
-    def wanted(self) -> str:
-        return words(self.right)
-
-    @property
-    def main(self) -> list[Lookup]:
-        """Which answers are about the name that is meant? A full name itself, a short one completed."""
-        plain = self.name.rstrip(".").lower()
-        return [one for one in self.lookups if (one.fqdn.lower() == plain) is ("." in plain)] or list(self.lookups)
-
-    @property
-    def first(self) -> str:
-        """Which nameserver's word counts? glibc goes on to the next one after silence, REFUSED and SERVFAIL."""
-        return next((one.server for one in self.lookups if one.word in {"NOERROR", "NXDOMAIN"}), "")
-
-    def good(self, looks: Iterable[Lookup]) -> list[Lookup]:
-        """Which of these answers are right, and nothing but right?"""
-        return [one for one in looks if one.addresses and set(one.addresses) <= self.right]
-
-    def bad(self, looks: Iterable[Lookup]) -> list[Lookup]:
-        return [one for one in looks if set(one.addresses) - self.right]
-
-    def lines(self, looks: Iterable[Lookup]) -> tuple[Line, ...]:
-        return tuple(self.client.line(f"host -t {one.type} {one.fqdn} {one.server}", one.line) for one in looks)
-
-    def conf(self) -> tuple[Line, ...]:
-        return tuple(self.client.line(CONF, line) for line in (*self.answer.resolvers, *self.answer.search))
-
-    def order(self) -> tuple[Line, ...]:
-        return (self.client.line(ORDER, self.answer.order),) if self.answer.order else ()
-
-
-def words(right: Iterable[Address]) -> str:
-    """Which addresses should a name have, for people? One that counts on its own link alone stands in no zone."""
-    return ", ".join(sorted(str(one) for one in right if not one.is_link_local)) or "an address"
 
 
 def reason(client: HostEvidence, name: str, right: Iterable[Address]) -> Reason:
@@ -93,14 +32,17 @@ def reason(client: HostEvidence, name: str, right: Iterable[Address]) -> Reason:
     answer = client.resolved(name)
     looks = looked(lambda: client.lookups(name))
     looks = () if isinstance(looks, Missing) else looks
-    asked = _Asked(
+    own = looked(lambda: client.zone_servers(name))
+    asked = Asked(
         client=client, name=name, right=frozenset(right), answer=answer,
         lookups=tuple(one for one in looks if not one.uplink), behind=tuple(one for one in looks if one.uplink),
+        zone=() if isinstance(own, Missing) else own,
     )  # fmt: skip
+    asked = asked if asked.right else replace(asked, right=zones.truth(asked))
     if any(one.word in {"EPERM", "EACCES"} for one in asked.lookups):
         raise CouldNotLook(f"{client.name}: its own rules keep back what it asks nameservers (EPERM)")
     rules = NONE if not answer.addresses else WRONG if set(answer.addresses) - asked.right else PART
-    return next(found for found in (rule(asked) for rule in rules) if found)
+    return zones.confirmed(asked, next(found for found in (rule(asked) for rule in rules) if found))
 
 
 def dead(client: HostEvidence, name: str) -> bool:
@@ -138,14 +80,14 @@ def left_out(host: HostEvidence, name: str, wanted: Iterable[Address]) -> Mappin
     found = {one: host.line("/etc/hosts", line) for one, line in written.items()}
     if missed <= set(found):
         return found
-    asked = _Asked(client=host, name=name, right=frozenset(), answer=answer, lookups=host.lookups(name), behind=())
+    asked = Asked(client=host, name=name, right=frozenset(), answer=answer, lookups=host.lookups(name), behind=())
     for told in asked.main:
         for one in missed & set(told.addresses):
             found.setdefault(one, asked.lines([told])[0])
     return found
 
 
-def _hosts_file(asked: _Asked) -> Reason | None:
+def _hosts_file(asked: Asked) -> Reason | None:
     wrong = {str(one) for one in asked.answer.addresses if one not in asked.right}
     lines = [line for line in asked.answer.hosts_file if line.split()[:1] and line.split()[0] in wrong]
     if not lines:
@@ -157,7 +99,7 @@ def _hosts_file(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _search(asked: _Asked) -> Reason | None:
+def _search(asked: Asked) -> Reason | None:
     """A search domain completed it, and it is right under another name; or it was full already."""
     plain, found = asked.name.rstrip(".").lower(), asked.answer.canonical
     domains = [word.rstrip(".").lower() for line in asked.answer.search for word in line.split()[1:]
@@ -177,8 +119,10 @@ def _search(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _family(asked: _Asked) -> Reason | None:
+def _family(asked: Asked) -> Reason | None:
     """It has IPv6 addresses where only IPv4 ones are served."""
+    if zones.right(asked):
+        return None
     wrong = [one for one in asked.answer.addresses if one not in asked.right]
     if any(one.version != V6 for one in wrong) or any(one.version != V4 for one in asked.right) or not asked.right:
         return None
@@ -191,7 +135,7 @@ def _family(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _before(asked: _Asked) -> Reason | None:
+def _before(asked: Asked) -> Reason | None:
     """The nameservers that answer are right: something on the host is asked before them."""
     if asked.bad(asked.lookups) or not asked.good(asked.lookups) or asked.answer.hosts_file:
         return None
@@ -202,7 +146,7 @@ def _before(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _stale(asked: _Asked) -> Reason | None:
+def _stale(asked: Asked) -> Reason | None:
     if not any(one.server == STUB for one in asked.bad(asked.lookups)) or not asked.good(asked.behind):
         return None
     return Reason(
@@ -212,7 +156,7 @@ def _stale(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _other_server(asked: _Asked) -> Reason | None:
+def _other_server(asked: Asked) -> Reason | None:
     """The nameserver that is asked first is wrong, and another of the host's is right."""
     good = asked.good(asked.lookups)
     first = asked.first
@@ -227,7 +171,7 @@ def _other_server(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _member(asked: _Asked) -> Reason | None:
+def _member(asked: Asked) -> Reason | None:
     wrong = [one for one in asked.answer.addresses if one not in asked.right]
     if len(wrong) == len(asked.answer.addresses):
         return None
@@ -238,7 +182,7 @@ def _member(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _record(asked: _Asked) -> Reason | None:
+def _record(asked: Asked) -> Reason | None:
     bad = asked.bad(asked.lookups)
     if not bad:
         return None
@@ -250,7 +194,7 @@ def _record(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _unknown(asked: _Asked) -> Reason:
+def _unknown(asked: Asked) -> Reason:
     wrong = bool(asked.answer.addresses)
     return Reason(
         variant="wrong-address" if wrong else "no-answer", words="", subject=asked.name, lines=asked.conf(),
@@ -259,7 +203,7 @@ def _unknown(asked: _Asked) -> Reason:
     )  # fmt: skip
 
 
-def _dead(asked: _Asked) -> Reason | None:
+def _dead(asked: Asked) -> Reason | None:
     """No nameserver answers."""
     if not asked.lookups or not all(one.dead for one in asked.lookups):
         return None
@@ -274,7 +218,7 @@ def _dead(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _none_set(asked: _Asked) -> Reason | None:
+def _none_set(asked: Asked) -> Reason | None:
     """Without a nameserver line glibc asks 127.0.0.1 (resolv.conf(5))."""
     found = looked(lambda: asked.client.lookups(asked.name))
     if isinstance(found, Missing) or found or asked.answer.resolvers:
@@ -286,7 +230,7 @@ def _none_set(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _not_asked(asked: _Asked) -> Reason | None:
+def _not_asked(asked: Asked) -> Reason | None:
     """A nameserver has it right, and the resolver order never comes to it."""
     good = asked.good(asked.lookups)
     words = asked.answer.order.partition(":")[2].split()
@@ -301,7 +245,7 @@ def _not_asked(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _refused(asked: _Asked) -> Reason | None:
+def _refused(asked: Asked) -> Reason | None:
     """No nameserver will answer: it refuses, or fails itself."""
     words = {one.word for one in asked.main if not one.dead}
     if not words or not words <= {"REFUSED", "SERVFAIL"}:
@@ -317,7 +261,7 @@ def _refused(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _no_record(asked: _Asked) -> Reason | None:
+def _no_record(asked: Asked) -> Reason | None:
     """The nameserver that is asked first knows no address for it."""
     first = asked.first
     told = [one for one in asked.main if one.server == first]
@@ -331,7 +275,7 @@ def _no_record(asked: _Asked) -> Reason | None:
     )  # fmt: skip
 
 
-def _missing(asked: _Asked) -> Reason:
+def _missing(asked: Asked) -> Reason:
     """All that it gives is right, and something is not given."""
     left = ", ".join(sorted(str(one) for one in asked.right - set(asked.answer.addresses)))
     lines = tuple(asked.client.line("/etc/hosts", line) for line in asked.answer.hosts_file)
@@ -343,11 +287,12 @@ def _missing(asked: _Asked) -> Reason:
     )  # fmt: skip
 
 
-WRONG: tuple[Callable[[_Asked], Reason | None], ...] = (
-    _hosts_file, _search, _family, _stale, _other_server, _before, _member, _record, _unknown,
+WRONG: tuple[Callable[[Asked], Reason | None], ...] = (
+    _hosts_file, _search, zones.differ, _family, _stale, _other_server, zones.other, _before, _member, _record,
+    _unknown,
 )  # fmt: skip
-NONE: tuple[Callable[[_Asked], Reason | None], ...] = (
-    _dead, _none_set, _other_server, _not_asked, _refused, _no_record, _unknown,
+NONE: tuple[Callable[[Asked], Reason | None], ...] = (
+    _dead, _none_set, _other_server, zones.none, _not_asked, _refused, _no_record, _unknown,
 )  # fmt: skip
-PART: tuple[Callable[[_Asked], Reason | None], ...] = (_missing,)
+PART: tuple[Callable[[Asked], Reason | None], ...] = (zones.part, _missing)
 """In which order is it looked for: where an address is wrong, where there is none, where one is missing."""

@@ -173,7 +173,7 @@ def _sources(evidence: Evidence, item: FirewallItem) -> Iterator[tuple[str, int]
         if name == item.host:
             yield from ((str(own), wanted) for own in _destinations(evidence[name], item.bind, item.address, wanted))
             continue
-        known = [one for one in _addresses_of(evidence, item, name, literal) if one.version == wanted]
+        known = _addresses_of(evidence, item, name, literal, wanted)
         if not known:
             raise CouldNotLook(f"{item.host}: which IPv{wanted} address {name} would come from is not known")
         yield from ((str(one), wanted) for one in known)
@@ -184,14 +184,17 @@ def _family(bind: str) -> int:
     return plain(ipaddress.ip_address(text)).version if text else V4
 
 
-def _addresses_of(evidence: Evidence, item: FirewallItem, name: str, literal: str) -> tuple[Address, ...]:
-    """Which addresses does a source host come from? Its inventory address; else its own; ours as the server sees us."""
-    if literal:
-        return (ipaddress.ip_address(literal),)
-    visitor = evidence[item.host].identity.visitor
-    if name == "localhost" and visitor:
-        return (ipaddress.ip_address(visitor),)
-    return tuple(own.address for own in evidence[name].addresses if own.scope == "global")
+def _addresses_of(evidence: Evidence, item: FirewallItem, name: str, literal: str, wanted: int) -> tuple[Address, ...]:
+    """Which addresses does a source host come from? Its inventory address; else its own; ours as the server sees us.
+
+    One of the other family says nothing of the one with which it comes.
+    """
+    visitor = evidence[item.host].identity.visitor if name == "localhost" and not literal else ""
+    for told in filter(None, (literal, visitor)):
+        if ipaddress.ip_address(told).version == wanted:
+            return (ipaddress.ip_address(told),)
+    own = (one.address for one in evidence[name].addresses if one.scope == "global")
+    return tuple(address for address in own if address.version == wanted)
 
 
 def _destinations(host: HostEvidence, bind: str, declared: str, version: int) -> tuple[Address, ...]:

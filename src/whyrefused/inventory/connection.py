@@ -26,6 +26,7 @@ KINDS: dict[str, Kind] = {
     "paramiko": "ssh",
     "paramiko_ssh": "ssh",
 }
+SHOWN = ("ssh", "paramiko", "local", "docker", "podman", "kubectl")
 COLLECTIONS = ("ansible.builtin.", "ansible.netcommon.", "community.docker.", "containers.podman.", "kubernetes.core.")
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,252}")
@@ -130,9 +131,8 @@ class Reading:
         for collection in COLLECTIONS:
             short = short.removeprefix(collection)
         if short not in KINDS:
-            self.reject(
-                name, f"the connection {shown(value)} is not known{nearest(short, KINDS)}", short, (*KINDS, *OTHERS)
-            )
+            right = nearest(short, KINDS) or f"; right are {known()}"
+            self.reject(name, f"the connection {shown(value)} is not known{right}", short, (*KINDS, *OTHERS))
         return KINDS.get(short, "ssh")
 
     def key_file(self, readable: Callable[[str], bool]) -> str | None:
@@ -187,6 +187,11 @@ class Reading:
         if become and str(method or "sudo").removeprefix("ansible.builtin.") != "sudo":
             self.reject(name, f"becoming by {shown(method)} is not supported; `sudo` is", method, METHODS)
         return become, user
+
+
+def known() -> str:
+    """Which connections are there, in words?"""
+    return ", ".join(SHOWN)
 
 
 def _without_source(message: str) -> str:

@@ -11,7 +11,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from whyrefused.inventory.shape import Check, Fits, Part, about
 
@@ -21,6 +21,9 @@ DEVICE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}")
 PORT = re.compile(r"(\d{1,5})(?:/(tcp|udp))?")
 PROXIES = ("http", "https", "ftp", "all")
 """The schemes of the proxy variables: `http` stands for `http_proxy` and `HTTP_PROXY`."""
+
+PROXY_SCHEMES = ("http", "https", "socks", "socks4", "socks4a", "socks5", "socks5h", "ftp")
+PROXY_FORMS = "write `proxy: none`, or a map of http, https, ftp, all and no_proxy"
 
 SCHEMES = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ssh": 22, "ldap": 389, "ldaps": 636,
            "postgres": 5432, "postgresql": 5432, "mysql": 3306, "redis": 6379, "rediss": 6379, "amqp": 5672,
@@ -46,11 +49,17 @@ def _unit(text: str) -> str:
 
 def _bind(text: str) -> str:
     address, _, device = text.partition("%")
-    if address:
-        ipaddress.ip_address(address)
-    if ("%" in text or not address) and not DEVICE.fullmatch(device):
-        raise ValueError(f"{text!r} is neither an address nor ADDRESS%DEVICE nor %DEVICE")
+    if (address and not _is_address(address)) or (("%" in text or not address) and not DEVICE.fullmatch(device)):
+        raise ValueError(f"{text!r} is neither an address (0.0.0.0 and :: are all) nor ADDRESS%DEVICE nor %DEVICE")
     return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _port_key(value: Any) -> str:  # noqa: ANN401 - whatever YAML gave
@@ -67,19 +76,53 @@ def _name(text: str) -> str:
 
 
 def _answer(value: str) -> str:
-    return str(ipaddress.ip_network(value)) if "/" in value else str(ipaddress.ip_address(value))
+    return str(_network(value)) if "/" in value or not _is_address(value) else str(ipaddress.ip_address(value))
+
+
+def _zone(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a zone: write the end that its names share, as example.com")
+    return text
+
+
+def _server(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        address = None
+    if address is None or "%" in text or address.is_unspecified or address.is_multicast:
+        raise ValueError(
+            f"{text!r} is not the address of a nameserver: write it as 198.51.100.53, or that of a host of the "
+            "inventory as \"{{ hostvars['ns1'].ansible_host }}\""
+        )
+    return str(address)
 
 
 def _source(text: str) -> str:
     if "/" in text or ":" in text:
-        ipaddress.ip_network(text, strict=True)
+        _network(text)
     return text
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither an address nor a CIDR") from None
+    return ipaddress.ip_network(text)  # and says so where bits of the host are set
 
 
 def _percent(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
     if not re.fullmatch(r"(100|\d{1,2})%", str(value)):
         raise ValueError(f"{value!r} is not a share: write it as 20%")
     return str(value)
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        raise ValueError(f"{parts.netloc.rpartition('@')[2]!r} has no port from 1 to 65535") from None
 
 
 def destination(text: str) -> tuple[str | None, str, int]:
@@ -89,7 +132,7 @@ def destination(text: str) -> tuple[str | None, str, int]:
     """
     scheme, separator, _ = text.partition("://")
     parts = urlsplit(text if separator else f"//{text}")
-    host, port = parts.hostname, parts.port
+    host, port = parts.hostname, _port(parts)
     if separator:
         if scheme.lower() not in SCHEMES:
             raise ValueError(f"{text!r}: no port is known for {scheme}://, write HOST:PORT")
@@ -116,17 +159,38 @@ def _destination(text: str) -> str:
 
 
 def _proxy(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
-    if value is False or value is None:
-        raise ValueError("write `proxy: none`, or a map of http, https, ftp, all and no_proxy")
+    if value is False:
+        raise ValueError(PROXY_FORMS)
     return value
+
+
+def _proxy_url(text: str) -> str:
+    """The text itself, for programs read it in ways of their own. It may hold a password, and is never quoted."""
+    if text == "none":
+        return text
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        wrong = not parts.hostname or _port(parts) == 0 or any(map(str.isspace, text))
+    except ValueError:
+        wrong = True
+    if wrong or (parts.scheme or "http").lower() not in PROXY_SCHEMES:
+        raise ValueError("this is neither `none` nor the URL of a proxy; write http://HOST:PORT")
+    return text
+
+
+def _names(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    """One text may hold several, as the variable itself does."""
+    return tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else _listed(value)
 
 
 Unit = Annotated[str, Check(_unit)]
 Listed = Check(_listed, first=True)
+Named = Check(_names, first=True)
 Sources = Annotated[tuple[Annotated[str, Check(_source)], ...], Listed]
 Clients = Annotated[tuple[str, ...], Listed]
 PortKey = Annotated[str, Check(_port_key, first=True)]
 Destination = Annotated[str, Check(_destination)]
+ProxyUrl = Annotated[str, Check(_proxy_url)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,12 +233,13 @@ class Port(Part):
 class ProxySettings(Part):
     """The proxy that clients must be set to use, by scheme."""
 
-    http: str | None = field(default=None, repr=False, metadata=about("`http_proxy`: a URL, or `none`."))
-    https: str | None = field(default=None, repr=False, metadata=about("`https_proxy`: a URL, or `none`."))
-    ftp: str | None = field(default=None, repr=False, metadata=about("`ftp_proxy`: a URL, or `none`."))
-    all: str | None = field(default=None, repr=False, metadata=about("`all_proxy`: a URL, or `none`."))
-    no_proxy: Annotated[tuple[str, ...], Listed] | None = field(
-        default=None, metadata=about("Names that `no_proxy` must hold; more may stand in it.")
+    http: ProxyUrl | None = field(default=None, repr=False, metadata=about("`http_proxy`: a URL, or `none`."))
+    https: ProxyUrl | None = field(default=None, repr=False, metadata=about("`https_proxy`: a URL, or `none`."))
+    ftp: ProxyUrl | None = field(default=None, repr=False, metadata=about("`ftp_proxy`: a URL, or `none`."))
+    all: ProxyUrl | None = field(default=None, repr=False, metadata=about("`all_proxy`: a URL, or `none`."))
+    no_proxy: Annotated[tuple[str, ...], Named] | None = field(
+        default=None,
+        metadata=about("Names that `no_proxy` must hold, or one text with commas; more may stand in it."),
     )
 
 
@@ -242,6 +307,17 @@ class Expect(Part):
         metadata=about(
             "Names, and the addresses that this host's own resolver order must give for each: every address "
             "listed and no other. A CIDR permits the addresses in it without demanding any."
+        ),
+    )
+    authoritative: dict[
+        Annotated[str, Check(_zone)],
+        Annotated[tuple[Annotated[str, Check(_server)], ...], Check(_filled), Listed],
+    ] = field(
+        default_factory=dict,
+        metadata=about(
+            "Zones, and the addresses of the nameservers that have the last word on each. No item of its own: where "
+            "this host does not give a name under the zone as declared, they are asked too, so that a wrong record and "
+            "a resolver with another answer are told apart. The longest zone that a name ends with counts."
         ),
     )
     connects: tuple[Annotated[Connect, _short("to")], ...] = field(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from whyrefused.redact import STRUCK, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Path = tuple[str | int, ...]
 """Keys and indexes from a level's variables inwards: ("expect", "ports", "443/tcp", "bind")."""
@@ -19,6 +19,7 @@ Path = tuple[str | int, ...]
 LONGEST = 80
 NEAR = 0.65  # as difflib counts it: below, a password may be near to a word by chance
 
+NO_OTHERS: Mapping[str, str] = {}
 SECRETIVE = 6  # characters of a word with letters and digits in it, from which on it may be a password
 SHORTEST = 4  # characters that a value has which does not stand in a sentence by chance, and a password at least
 
@@ -116,7 +117,10 @@ def kind(value: object) -> str:
     return "word" if isinstance(value, str) else "value"
 
 
-def nearest(word: object, words: Iterable[str]) -> str:
-    """Which of these words was probably meant? A clause for a message, or nothing."""
-    found = difflib.get_close_matches(str(word)[:LONGEST], list(words), n=1, cutoff=0.5)
-    return f"; did you mean `{inert(found[0])}`?" if found else ""
+def nearest(word: object, words: Iterable[str], others: Mapping[str, str] = NO_OTHERS) -> str:
+    """Which of these words was probably meant? A clause for a message, or nothing.
+
+    `others` are words that are not right, each with the one that is meant by it.
+    """
+    found = difflib.get_close_matches(str(word)[:LONGEST], [*words, *others], n=1, cutoff=0.5)
+    return f"; did you mean `{inert(others.get(found[0], found[0]))}`?" if found else ""

@@ -6,6 +6,7 @@ Ansible's own reader expands aliases without bound, keeps the last of two equal 
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import yaml
 
 from whyrefused.inventory.bounds import MOST_HOSTS, RANGE, VAULT, too_many_hosts
 from whyrefused.inventory.flaws import shown
+from whyrefused.inventory.levels import EXPECT
 from whyrefused.records import Problem
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ RUNNING = frozenset({"pipe", "lines", "template"})
 
 PLAIN_TAGS = ("tag:yaml.org,2002:", "!vault", "!unsafe")
 CODE_TAGS = ("tag:yaml.org,2002:python/", "tag:yaml.org,2002:binary")
+
+PARTS = ("hosts", "vars", "children")
+"""The keys of a group."""
+OTHERS = {"group_vars": "vars", "groups": "children", "hostvars": "vars", "members": "hosts", "variables": "vars"}
+"""What else is written for one of them."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's reader where PyYAML was built with it: ten times faster, and its events come without recursion."""
@@ -68,6 +75,8 @@ class Walk:
     aliased: int = 0
     plugin: bool = False  # whether it configures an inventory plugin, whose templates Ansible renders here
     lookups: list[Problem] = field(default_factory=list)
+    tree: bool = False  # whether groups stand in it, and not the variables of one
+    strays: list[Problem] = field(default_factory=list)
 
     def say(self, message: str, event: yaml.Event, key: str = "") -> None:
         """Note a problem at this event's line."""
@@ -102,6 +111,8 @@ class Walk:
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
             return
+        if self.tree and isinstance(event, yaml.SequenceStartEvent) and len(self.frames) % 2 == 0:
+            self._listed(event)
         self.frames.append(Frame(isinstance(event, yaml.MappingStartEvent), event.anchor))
         if event.anchor:
             self.anchors[event.anchor] = 0  # open: an alias to it would be within itself
@@ -117,10 +128,40 @@ class Walk:
             if event.value in frame.keys and event.value != "<<":
                 self.say("this key stands twice in one map; Ansible would keep only the last", event, event.value)
             frame.keys.add(event.value)
+            outside = len(self.frames) == 2 or (len(self.frames) > 2 and self.frames[1].key == "children")  # noqa: PLR2004 - the root's, and a group's
+            if self.tree and (outside or event.value == EXPECT) and len(self.strays) < MOST_PROBLEMS:
+                self._stray(event)
             self.plugin = self.plugin or (event.value == "plugin" and len(self.frames) == 1)
         elif runs_something(event.value) and len(self.lookups) < MOST_PROBLEMS:
             self.lookups.append(self._problem("a lookup of a plugin's configuration may run nothing here", event))
         self._placed(1, event.anchor, event.value)
+
+    def _stray(self, event: yaml.ScalarEvent) -> None:
+        """Note a key of a group that Ansible drops with a warning, where expectations or hosts would go with it."""
+        path = [*(frame.key for frame in self.frames[:-1]), event.value]
+        at = _part(path)
+        # What has an anchor is written once, to be used in other places.
+        if at is None or path[at] in {*PARTS, "<<"} or any(frame.anchor for frame in self.frames[1 : at + 1]):
+            return
+        key = str(path[at])
+        meant = difflib.get_close_matches(key, [*PARTS, *OTHERS], n=1, cutoff=0.75)
+        if event.value == EXPECT or (meant and at + 1 == len(path)):
+            hint = f"; did you mean `{OTHERS.get(meant[0], meant[0])}`?" if meant else ""
+            hint = "; write it under `vars`" if key == EXPECT else hint
+            self._strayed(f"unknown key {shown(key)}{hint}", event, path[: at + 1])
+
+    def _listed(self, event: yaml.Event) -> None:
+        """Note a list where Ansible wants a map, and reads nothing of the file else."""
+        path = [frame.key for frame in self.frames]
+        if path and _part(path[:-1]) is None and path[-1] in PARTS:
+            self._strayed("a map of keys is wanted, not a list", event, path)
+
+    def _strayed(self, message: str, event: yaml.Event, path: list[str | None]) -> None:
+        line = event.start_mark.line + 1 if event.start_mark else None
+        told = f"{message}; a group has `hosts`, `vars` and `children`, each a map"
+        key = ".".join(map(str, path))
+        if all(stray.key != key for stray in self.strays):
+            self.strays.append(Problem(message=told, file=self.file, line=line, key=key))
 
     def _ambiguous(self, text: str) -> bool:
         """Does it matter here that this plain text is no decimal number?"""
@@ -153,12 +194,20 @@ class Walk:
                 frame.key = (text or "?") if frame.key is None else None
 
 
-def problems(text: str, file: str, *, must_be_yaml: bool) -> tuple[Problem, ...]:
-    """What in this file must not reach Ansible? A text that is no YAML is INI, unless it must be YAML."""
+def _part(path: list[str | None]) -> int | None:
+    """Where on the way through groups within groups does another key than `children` stand?"""
+    return next((at for at in range(1, len(path), 2) if path[at] != "children"), None)
+
+
+def problems(text: str, file: str, *, must_be_yaml: bool, tree: bool = False) -> tuple[Problem, ...]:
+    """What in this file must not reach Ansible? A text that is no YAML is INI, unless it must be YAML.
+
+    In a `tree` stand groups, else the variables of one.
+    """
     ranges = tuple(_ranges(text, file))
     if ranges or text.startswith(VAULT):
         return ranges
-    walk = Walk(file)
+    walk = Walk(file, tree=tree)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             walk.take(event)
@@ -171,7 +220,7 @@ def problems(text: str, file: str, *, must_be_yaml: bool) -> tuple[Problem, ...]
         reason = getattr(error, "problem", None) or "characters that YAML does not know"
         return (Problem(message=f"this is not YAML: {reason}", file=file, line=mark.line + 1 if mark else None),)
     # An INI file can be read as one YAML text, never as a map or a list of its own.
-    return (*walk.problems, *(walk.lookups if walk.plugin else ()))
+    return (*walk.problems, *(walk.lookups if walk.plugin else walk.strays))
 
 
 def runs_something(text: str) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from whyrefused.inventory.flaws import SECRET_NAME, SHORTEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator
 
 EXPECT = "expect"
 SECRET = re.compile(SECRET_NAME, re.IGNORECASE)
@@ -26,6 +27,8 @@ LITERAL = "__ansible_unsafe"
 """Ansible's marks in JSON for an inline `!vault` value and for an `!unsafe` one, which is never a template."""
 
 Variables = dict[str, Any]
+Opened = Callable[[Sequence[str]], Mapping[str, str]]
+"""What values say that are vaulted inline, by their sealed texts; those that nobody could open are not in it."""
 
 
 class NotAnExport(ValueError):  # noqa: N818 - names what was given
@@ -75,7 +78,12 @@ def texts(value: object) -> Iterator[str]:
             pending.extend(found)
 
 
-def parse(text: str, keep: Callable[[str], bool], vaulted: Collection[tuple[str, str]] = ()) -> Tree:
+def parse(
+    text: str,
+    keep: Callable[[str], bool],
+    vaulted: Collection[tuple[str, str]] = (),
+    opened: Opened | None = None,
+) -> Tree:
     """Which levels are in this output, with only the variables to `keep` and what their templates may name?"""
     try:
         data = json.loads(text)
@@ -84,7 +92,8 @@ def parse(text: str, keep: Callable[[str], bool], vaulted: Collection[tuple[str,
     if not isinstance(data, dict):
         raise NotAnExport("the output is not a JSON object")
     meta = _mapping(data.pop("_meta", None))
-    return tree({name: _mapping(group) for name, group in data.items()}, _mapping(meta.get("hostvars")), keep, vaulted)
+    groups = {name: _mapping(group) for name, group in data.items()}
+    return tree(groups, _mapping(meta.get("hostvars")), keep, vaulted, opened)
 
 
 def tree(
@@ -92,6 +101,7 @@ def tree(
     hostvars: Variables,
     keep: Callable[[str], bool],
     vaulted: Collection[tuple[str, str]] = (),
+    opened: Opened | None = None,
 ) -> Tree:
     """The same, of what such an output holds: each group's hosts, children and vars, and each host's variables."""
     groups = {"all": {}, **groups}
@@ -101,6 +111,14 @@ def tree(
     own = {host: _mapping(hostvars.get(host)) for host in hosts}
     names = frozenset(name for variables in (*plain.values(), *own.values()) for name in variables)
     kept = needed((*plain.values(), *own.values()), keep)
+    sealed = {text for level in (*plain.values(), *own.values()) for text in _sealed(level, kept)} if opened else None
+    told = opened(sorted(sealed)) if opened and sealed else {}
+    if told:
+        plain, own = (
+            {name: {**level, **_unsealed(_kept(level, kept), told)} for name, level in found.items()}
+            for found in (plain, own)
+        )
+        kept = needed((*plain.values(), *own.values()), keep)
     order = {name: (depths[name], _priority(plain[name]), name) for name in groups}
     lineage = _lineage(groups, hosts, parents, order)
     members: dict[str, list[str]] = {name: [] for name in groups}
@@ -118,8 +136,37 @@ def tree(
         lineage=lineage,
         members={name: tuple(found) for name, found in members.items()},
         names=names,
-        secrets=frozenset(_secrets({"groups": plain, "hosts": own}, names, vaulted)),
+        secrets=frozenset(
+            (
+                *_secrets({"groups": plain, "hosts": own}, names, vaulted),
+                *(text for text in told.values() if len(text) >= SHORTEST),
+            )
+        ),
     )
+
+
+def _kept(variables: Variables, names: Collection[str]) -> Variables:
+    return {name: value for name, value in variables.items() if name in names and shallow(value)}
+
+
+def _sealed(variables: Variables, names: Collection[str]) -> Iterator[str]:
+    """Which values in these variables are vaulted inline?"""
+    pending: list[object] = [_kept(variables, names)]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, dict) and isinstance(found.get(VAULTED), str):
+            yield found[VAULTED]
+        elif isinstance(found, (dict, list)):
+            pending.extend(found.values() if isinstance(found, dict) else found)
+
+
+def _unsealed(value: Any, told: Mapping[str, str]) -> Any:  # noqa: ANN401 - whatever the variables hold
+    """The same value, with what its vaulted parts say in their places."""
+    if isinstance(value, dict) and isinstance(value.get(VAULTED), str):
+        return told.get(value[VAULTED], value)
+    if isinstance(value, dict):
+        return {key: _unsealed(inner, told) for key, inner in value.items()}
+    return [_unsealed(inner, told) for inner in value] if isinstance(value, list) else value
 
 
 def _secrets(

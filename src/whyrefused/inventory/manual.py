@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, Mapping[str, str]] = {
         "services": "services: {nginx: running}",
         "ports": "ports: {443/tcp: {service: nginx}}",
         "resolves": "resolves: {db.example.com: [198.51.100.21]}",
+        "authoritative": "authoritative: {example.com: [198.51.100.53]}",
         "connects": 'connects: ["db.example.com:5432"]',
         "proxy": "proxy: none",
         "browses": 'browses: ["https://web1/"]',
@@ -109,7 +110,8 @@ the inventory file and another in `group_vars` is an error.
 **Values may be templates** of the host's variables: `bind: "{{ ansible_host }}"`. A value that is one expression keeps
 its type. Filters that reshape data work (`default`, `join`, `map('extract', hostvars, 'ansible_host')`, …); lookups,
 loops and everything that could run something do not, because the variables of a dynamic inventory are other people's
-input. Keys are not templates. An inline `!vault` value cannot be used; a file that is vaulted as a whole can.
+input. Keys are not templates. Vaulted files and inline `!vault` values are opened with the passwords that Ansible would
+have: `--vault-id`, `--vault-password-file`, or those of its own settings.
 
 **What is wrong stops the run** before the first connection, with exit status 4: an unknown key, an impossible value,
 a host or group that does not exist, a key that stands twice. All of it is listed at once, each with file, line and key.
@@ -188,7 +190,7 @@ def _words(hint: Any, short: str | None = None) -> str:  # noqa: ANN401 - any an
         return known
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        listed = grammar.Listed in hint.__metadata__
+        listed = not {grammar.Listed, grammar.Named}.isdisjoint(hint.__metadata__)
         return "list, or one word" if listed else _words(arguments[0], short)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)

@@ -7,10 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from whyrefused.inventory.expect import PROXY_FORMS
 from whyrefused.inventory.flaws import Flaw, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from whyrefused.inventory.flaws import Path
 
 SHORT = {"services": "state", "ports": "state", "connects": "to", "browses": "url"}
 """The key that a word alone stands for: `nginx: running` is `nginx: {state: running}`."""
@@ -30,19 +33,37 @@ def unit(key: str) -> str:
     return key.removesuffix(".service")
 
 
-SPELLING: dict[str, Callable[[str], str]] = {"ports": port, "forwards": port, "services": unit, "resolves": str.lower}
+def zone(key: str) -> str:
+    """How is this zone written when no two spellings of one zone may differ?"""
+    return key.lower().removesuffix(".")
+
+
+SPELLING: dict[str, Callable[[str], str]] = {
+    "ports": port, "forwards": port, "services": unit, "resolves": str.lower, "authoritative": zone,
+}  # fmt: skip
 
 
 def alike(key: str, other: str) -> bool:
     """Do these two spellings of a key mean the same?"""
-    return any(spell(key) == spell(other) for spell in (str, port, unit, str.lower))
+    return any(spell(key) == spell(other) for spell in (str, port, unit, str.lower, zone))
 
 
 def normalised(expect: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Flaw, ...]]:
     """What does one level declare, with short forms written out and keys in one spelling?"""
     flaws: list[Flaw] = []
     result = {str(key): _part(str(key), value, flaws) for key, value in expect.items()}
+    flaws.extend(Flaw(path=path, message=f"nothing stands here; {PROXY_FORMS}") for path in _no_proxies(result))
     return result, tuple(flaws)
+
+
+def _no_proxies(expect: Mapping[str, Any]) -> Iterator[Path]:
+    """Where does `proxy` stand without a value? Who means `none` would have it checked, and nothing would be."""
+    if "proxy" in expect and expect["proxy"] is None:
+        yield ("proxy",)
+    entries = expect.get("connects")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, Mapping) and "proxy" in entry and entry["proxy"] is None:
+            yield ("connects", index, "proxy")
 
 
 def _part(key: str, value: object, flaws: list[Flaw]) -> object:

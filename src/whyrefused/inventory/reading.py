@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from whyrefused.inventory.command import Export
-    from whyrefused.inventory.levels import Tree
+    from whyrefused.inventory.levels import Opened, Tree
     from whyrefused.inventory.sources import Found, Source
     from whyrefused.records import Host
 
@@ -147,7 +147,7 @@ def _asked(
 ) -> Answer:
     """Who is there, as the command has it?"""
     whole, limited = _exports(given, limit, vault, environ)
-    tree = _tree(whole, given, vaulted)
+    tree = _tree(whole, given, vaulted, lambda sealed: command.opened(sealed, vault=vault, environ=environ))
     if limited is None:
         return Answer(tree=tree, chosen=tree.hosts.keys())
     return Answer(tree=tree, chosen=_tree(limited, given).hosts.keys(), unmatched=limited.unmatched)
@@ -163,8 +163,10 @@ def _exports(
         return whole.result(), limited.result() if limited else None
 
 
-def _tree(export: Export, given: Sequence[str], vaulted: Collection[tuple[str, str]] = ()) -> Tree:
-    return _parsed(lambda: levels.parse(export.text, wanted, vaulted), given)
+def _tree(
+    export: Export, given: Sequence[str], vaulted: Collection[tuple[str, str]] = (), opened: Opened | None = None
+) -> Tree:
+    return _parsed(lambda: levels.parse(export.text, wanted, vaulted, opened), given)
 
 
 def _parsed(parse: Callable[[], Tree], given: Sequence[str]) -> Tree:

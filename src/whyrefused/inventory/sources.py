@@ -107,7 +107,8 @@ def examine(found: Found) -> tuple[tuple[Source, ...], tuple[Problem, ...]]:
             continue
         sources.append(Source(path=file.path, text=text, kind=file.kind, name=file.name, given=file.given))
         yaml_only = file.kind != "inventory" or file.path.endswith(bounds.SUFFIXES)
-        problems.extend(guards.problems(text, file.path, must_be_yaml=yaml_only))
+        tree = file.kind == "inventory"
+        problems.extend(guards.problems(text, file.path, must_be_yaml=yaml_only, tree=tree))
     return tuple(sources), (*problems, *(problem for _, problem in reversed(waiting)))
 
 

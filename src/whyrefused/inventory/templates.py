@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEEPEST = 20
 """How many variables may name one another in a row."""
 
-VAULT_WORDS = "is vaulted inline, which the inventory command leaves encrypted: vault the whole file instead"
+VAULT_WORDS = "is vaulted inline, and none of the passwords opens it: give --vault-id or --vault-password-file"
 
 
 class Broken:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 
 from pydantic import TypeAdapter, ValidationError
 
-from whyrefused.inventory.expect import Expect, destination
+from whyrefused.inventory.expect import PROXY_FORMS, Expect, destination
 from whyrefused.inventory.flaws import Flaw, attempt, kind, misplaced, nearest, shown, veiled
 from whyrefused.inventory.levels import is_network
+from whyrefused.inventory.merge import SHORT
 from whyrefused.inventory.shape import Part
 from whyrefused.inventory.templates import BROKEN
 
@@ -25,7 +26,16 @@ if TYPE_CHECKING:
 
 GRAMMAR = TypeAdapter(Expect)
 LOCALHOST = "localhost"
+SOURCES = "; right are `any`, addresses, CIDRs, hosts and groups"
+CLIENTS = "; right are hosts and groups, and `all` for every host"
 BOOLEANS = ["true", "false", "yes", "no", "on", "off", "maybe", "auto", "always", "never"]
+STATES = {
+    "running": ("active", "alive", "online", "present", "reloaded", "restarted", "started", "up"),
+    "stopped": ("dead", "down", "exited", "halted", "inactive", "masked", "off"),
+    "listening": ("listen", "open", "opened", "present", "running", "started", "up"),
+    "absent": ("closed", "missing", "none", "removed", "shut", "uninstalled"),
+}
+"""What else is written for a state, where that is one of the right words."""
 KEY = "[key]"
 """How pydantic marks that a map's key, not its value, is wrong."""
 
@@ -91,7 +101,8 @@ def _flaw(error: ErrorDetails, merged: Mapping[str, Any]) -> Flaw | None:
     message = _message(error, path, of_key=KEY in tags)
     if KEY in tags:
         return Flaw(path=path, message=message)  # the key is in the path too
-    known = BOOLEANS if error["type"].startswith("bool") else _expected(error)
+    words = _expected(error)
+    known = BOOLEANS if error["type"].startswith("bool") else [*words, *_others(words)]
     return Flaw(path=path, message=veiled(message, error["input"], known))
 
 
@@ -132,17 +143,28 @@ def _message(error: ErrorDetails, path: Path, *, of_key: bool) -> str:
     if sort == "missing":
         return f"the key {shown(name)} is missing"
     if sort == "literal_error":
-        return _not_one_of(value, _expected(error), of_key=of_key)
+        forms = f"; {PROXY_FORMS}" if name == "proxy" and not attempt(value, ["none"]) else ""
+        return f"{_not_one_of(value, _expected(error), of_key=of_key)}{forms}"
     if sort == "value_error":
         return f"{context.get('error', error['msg'])}{_network(value)}"
     if sort == "string_pattern_mismatch":
         return f"{shown(value)} does not fit: {_description(path).partition('. ')[0].rstrip('.')}."
-    return _wrong_kind(sort, value) or f"{shown(value)}: {error['msg']}"
+    return _wrong_kind(sort, value, _alone(path)) or f"{shown(value)}: {error['msg']}"
 
 
 def _expected(error: ErrorDetails) -> list[str]:
     """Which words are right here, if it is one of a few?"""
     return re.findall(r"'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
+
+
+def _others(known: Iterable[str]) -> dict[str, str]:
+    """Which words are written for these, and for which?"""
+    return {other: word for word in known for other in STATES.get(word, ()) if other not in known}
+
+
+def _alone(path: Path) -> str:
+    """Which key may stand alone here instead of a map?"""
+    return SHORT.get(str(path[0]), "") if len(path) == 2 else ""  # noqa: PLR2004 - the map or list, and what is in it
 
 
 def _network(value: object) -> str:
@@ -157,7 +179,7 @@ def _not_one_of(value: object, known: list[str], *, of_key: bool) -> str:
         return f"{_unquoted(value)}; right would be {_or(known)}"
     word = "unknown key " if of_key else ""
     rest = "; known are" if of_key else " is not"
-    return f"{word}{shown(value)}{rest} {_or(known)}{nearest(value, known)}"
+    return f"{word}{shown(value)}{rest} {_or(known)}{nearest(value, known, _others(known))}"
 
 
 def _or(words: Iterable[str]) -> str:
@@ -175,14 +197,14 @@ def _unquoted(value: object) -> str:
     )
 
 
-def _wrong_kind(sort: str, value: object) -> str:
+def _wrong_kind(sort: str, value: object, alone: str) -> str:
     if sort == "string_type":
-        return _unquoted(value)
-    if sort == "dataclass_type" and isinstance(value, bool):
         return _unquoted(value)
     if sort in {"dict_type", "dataclass_type", "mapping_type"}:
         hint = "; write {} for the defaults" if value is None else ""
-        return f"a map of keys is wanted, not {misplaced(value)}{hint}"
+        hint = "; YAML reads an unquoted yes, no, on or off so" if isinstance(value, bool) else hint
+        what = f"its `{alone}` alone, or a map of keys," if alone else "a map of keys"
+        return f"{what} is wanted, not {misplaced(value)}{hint}"
     if sort == "tuple_type":
         return f"a list is wanted, not {misplaced(value)}"
     if sort.startswith("bool"):
@@ -235,22 +257,25 @@ def unknown_names(expect: Expect, known: Names) -> Iterator[Flaw]:
     for key, port in expect.ports.items():
         yield from _strangers(("ports", key, "allow"), port.allow, known.sources)
         yield from _strangers(("ports", key, "deny"), port.deny, known.sources)
-        yield from _strangers(("ports", key, "clients"), port.clients, known.parties)
+        yield from _strangers(("ports", key, "clients"), port.clients, known.parties, CLIENTS)
     for index, connect in enumerate(expect.connects):
         if connect.server is not None and connect.server not in known.hosts:
-            yield Flaw(path=("connects", index, "server"), message=_nobody(connect.server, "host", known.hosts))
+            yield Flaw(
+                path=("connects", index, "server"),
+                message=_nobody(connect.server, "host of the inventory", known.hosts),
+            )
     for key, target in expect.forwards.items():
         name = destination(target)[1]
         # A name with a dot may be known to the resolver alone.
         if "." not in name and not is_network(name) and name not in known.hosts | known.dialled:
-            yield Flaw(path=("forwards", key), message=_nobody(name, "host", known.hosts))
+            yield Flaw(path=("forwards", key), message=_nobody(name, "host of the inventory", known.hosts))
 
 
-def _strangers(path: Path, words: Iterable[str], known: frozenset[str]) -> Iterator[Flaw]:
+def _strangers(path: Path, words: Iterable[str], known: frozenset[str], right: str = SOURCES) -> Iterator[Flaw]:
     for index, word in enumerate(words):
         address = is_network(word) and "any" in known
         if word not in known and not address:
-            yield Flaw(path=(*path, index), message=_nobody(word, "host or group", known))
+            yield Flaw(path=(*path, index), message=_nobody(word, "host, and no group that has hosts,", known, right))
 
 
 def mentions_localhost(expect: Expect) -> bool:
@@ -260,6 +285,6 @@ def mentions_localhost(expect: Expect) -> bool:
     )
 
 
-def _nobody(word: str, what: str, known: Iterable[str]) -> str:
-    message = f"no {what} of the inventory is called {shown(word)}{nearest(word, known)}"
+def _nobody(word: str, what: str, known: Iterable[str], right: str = "") -> str:
+    message = f"no {what} is called {shown(word)}{nearest(word, known) or right}"
     return message if attempt(word, known) else veiled(message, word)

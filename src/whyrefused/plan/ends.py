@@ -79,12 +79,18 @@ def client(host: str) -> Iterator[Question]:
     yield host, "routes", ""
 
 
-def name(host: str, text: str, answers: Iterable[IPv4Address | IPv6Address] = ()) -> Iterator[Question]:
+def name(
+    inventory: Inventory, host: str, text: str, answers: Iterable[IPv4Address | IPv6Address] = (), likely: str = ""
+) -> Iterator[Question]:
     """What tells which addresses a host's programs get for a name, and from where?
 
-    Where they get just these answers, nobody has to know from where.
+    Where they get just these answers, nobody has to know from where. Where they get just the likely one, nobody has to
+    ask the servers of its zone.
     """
     words = f"{text} {','.join(map(str, answers))}".rstrip()
     yield host, "names", words
-    if not is_self(text):
-        yield host, "lookups", words
+    if is_self(text):
+        return
+    zones = inventory.hosts[host].expect.authoritative
+    yield host, "lookups", f"{words} ~{likely}" if zones and likely and words == text else words
+    yield from ((host, "lookups", f"@{zone} {','.join(servers)}") for zone, servers in zones.items())

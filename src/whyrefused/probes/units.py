@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from whyrefused.probes import Unreadable, _rights
+from whyrefused.probes import Unreadable, _rights, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +60,7 @@ return 1
 }}
 set -- {units}
 o=$(systemctl show --all --no-pager -p {properties} -- "$@"); s=$?; printf '%s\n' "$o"; m=
+[ $s = 0 ] || exit $s
 well=1; case $o in
 *ActiveState=[!a]*|*ActiveState=activating*|*SubState=[!r]*|*SubState=reload*|*TriggeredBy=[a-zA-Z0-9_-]*) well= ;;
 *UnitFileState=|*UnitFileState=[!e]*|*UnitFileState=enabled-*|*LoadState=[!l]*) well= ;;
@@ -80,7 +81,7 @@ case $o in *SubState=exited*)
 esac
 set -f
 if [ "$m" ]; then echo; systemctl show --all --no-pager -p {properties} -- $m; fi
-exit $s
+exit 0
 """
 
 RESTARTS = 2
@@ -172,7 +173,7 @@ def parse(frame: Frame) -> Mapping[str, Unit]:
         for name in {block["Id"], *block.get("Names", "").split()}:
             units[name] = replace(_unit(name, block, uptime), fences=_fences(block), contained=contained)
     if not units:
-        raise Unreadable(f"systemctl show: {frame.text.strip()[-200:]}")
+        raise Unreadable(failed(frame, SOURCE, SECONDS))
     return units
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,6 +25,7 @@ Reason = Literal[
     "no-session",  # logged in, but no session was opened
     "no-command",  # a session, but the command was not accepted
     "command-timed-out",
+    "fell-silent",  # it ran, and printed no line for too long; `output` is what came before
     "no-answer",  # the server went silent in the middle, to keepalives too: frozen, unplugged
     "left-open",  # the exit status came, and the streams stay open; `output` and `status` are what there is
     "not-our-output",  # a command ended, and what it printed is not the answer of our script: a forced command, a menu
@@ -70,6 +72,7 @@ class Limits:
     session: float = 15.0  # until the session is open and the command accepted; a part of `command`
     command: float = 15.0  # session, exec and output together
     silence: float = 5.0  # without a byte, after which a keepalive is sent; two that nothing follows are the end
+    quiet: float = math.inf  # without a line of output, for a command that prints one now and then
     linger: float = 1.0  # without a byte after the exit status, while the streams stay open
     host: float = 60.0  # the whole visit with its pauses
     pauses: tuple[float, ...] = (1.0, 9.0)  # before each new try when the server refuses connections: three in all

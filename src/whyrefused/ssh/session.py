@@ -53,6 +53,26 @@ class Bell:
         self._event.clear()
 
 
+class Quiet:
+    """Listens for lines. Who prints one now and then, and then does not, is waited for no longer."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._size = 0
+        self._byte = self._line = time.monotonic()
+
+    def over(self, output: bytearray) -> tuple[Reason, str] | None:
+        """Is this, all that was printed so far, without a line for too long? As which reason, and in which words?"""
+        now = time.monotonic()
+        if len(output) > self._size:
+            self._line = now if output.find(b"\n", self._size) >= 0 else self._line
+            self._byte, self._size = now, len(output)
+        if now - self._line < self._limit:
+            return None
+        silent = now - self._byte > self._limit / 2
+        return "fell-silent" if silent else "command-timed-out", f"the command printed no line for {self._limit:g} s."
+
+
 class Session:
     """One logged-in connection."""
 
@@ -133,6 +153,9 @@ class Session:
         try:
             channel.exec_command(command)
         except Exception as error:  # noqa: BLE001 - as above
+            # Servers that are in a hurry tell how the command ended before they tell that they run it.
+            if self._transport.is_active() and _ran(channel, ending):
+                return channel, ending
             if self._transport.is_active():
                 raise self._problem(
                     "no-command", "the command is refused; see ForceCommand and the login shell there."
@@ -158,6 +181,7 @@ class Session:
         channel.in_buffer.set_event(bell)  # type: ignore[arg-type]
         channel.in_stderr_buffer.set_event(bell)  # type: ignore[arg-type]
         rest = memoryview(stdin)
+        quiet = Quiet(self._limits.quiet)
         over = False
         while not over:
             rest = _feed(channel, rest)
@@ -169,6 +193,8 @@ class Session:
                 return
             pulse.beat()
             ended = self._left_open(channel)
+            if why := quiet.over(stdout):
+                raise self._problem(*why)
             if channel.eof_received and not rest:
                 channel.status_event.wait(1.0)
             else:
@@ -215,6 +241,12 @@ class Session:
 
     def _problem(self, reason: Reason, message: str) -> NotReached:
         return self._wire.fault or self._wire.fail(reason, message)
+
+
+def _ran(channel: paramiko.Channel, ending: Ending) -> bool:
+    """Was something heard of the command?"""
+    heard = channel.recv_ready() or channel.recv_stderr_ready()
+    return bool(heard or ending.statuses or ending.signal)
 
 
 def _feed(channel: paramiko.Channel, rest: memoryview) -> memoryview:

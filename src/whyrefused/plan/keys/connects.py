@@ -10,7 +10,7 @@ from whyrefused.inventory.expect import destination
 from whyrefused.plan import ends, index, way
 from whyrefused.plan.items import Item, LaterItem, number_of
 from whyrefused.plan.keys import forwards
-from whyrefused.plan.who import at, behind, dialled, forward_on, is_literal, is_self
+from whyrefused.plan.who import at, behind, dialled, forward_on, is_literal, is_self, literal
 from whyrefused.probes import dials
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
         yield item.host, "units", item.unit
     if is_self(item.destination):
         yield from ((item.host, probe, "") for probe in ends.LISTENING)
-    yield from _names(item.host, item.proxy_host or item.destination)
+    yield from _names(
+        inventory, item.host, *((item.proxy_host, item.via) if item.proxy_host else (item.destination, item.server))
+    )
     if item.server:
         yield from ends.server(inventory, item.server)
     if item.before:
@@ -145,9 +147,9 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
         yield from _proxy(inventory, item)
 
 
-def _names(host: str, name: str) -> Iterator[Question]:
+def _names(inventory: Inventory, host: str, name: str, server: str | None) -> Iterator[Question]:
     if not is_literal(name):
-        yield from ends.name(host, name)
+        yield from ends.name(inventory, host, name, likely=literal(inventory.hosts[server]) if server else "")
 
 
 def _proxy(inventory: Inventory, item: PathItem) -> Iterator[Question]:
@@ -155,4 +157,4 @@ def _proxy(inventory: Inventory, item: PathItem) -> Iterator[Question]:
     if item.via:
         yield from ends.server(inventory, item.via)
         yield item.via, "dials", item.beyond
-        yield from _names(item.via, item.destination)
+        yield from _names(inventory, item.via, item.destination, item.server)

@@ -36,8 +36,8 @@ def items(_inventory: Inventory, host: Host) -> Iterator[NameItem]:
         )  # fmt: skip
 
 
-def questions(_inventory: Inventory, item: NameItem) -> Iterator[Question]:
+def questions(inventory: Inventory, item: NameItem) -> Iterator[Question]:
     """What does the host's own resolver order answer? One that speaks IPv4 alone is not given what else there is."""
-    yield from ends.name(item.host, item.name, item.answers)
+    yield from ends.name(inventory, item.host, item.name, item.answers)
     if any(isinstance(answer, ipaddress.IPv6Address) for answer in item.answers):
         yield item.host, "addresses", ""

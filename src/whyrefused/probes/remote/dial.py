@@ -153,7 +153,10 @@ def account(name, group="", further=""):
     import grp
     import pwd
 
-    entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        raise ValueError("no such user: %s" % name)
     gid = entry.pw_gid if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     more = [int(one) if one.isdigit() else grp.getgrnam(one).gr_gid for one in further.split()]
     return entry.pw_uid, gid, os.getgrouplist(entry.pw_name, gid) + more
