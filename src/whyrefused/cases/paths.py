@@ -29,8 +29,8 @@ def of_path(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence
         return forwarded(inventory, router, item, seen, evidence)
     key = item.server_port or f"{item.port}/tcp"
     server = inventory.hosts.get(item.server or "") or host_at(inventory, seen, key, evidence)
-    last = seen.value.last
-    if item.before and last and seen.symptom in ends.UNANSWERED and item.before in evidence.holders(last.address):
+    tried = [one for one in seen.value.tries if item.before and item.before in evidence.holders(one.address)]
+    if item.before and tried and tried[-1].symptom in ends.UNANSWERED:
         # Nobody took the connection there, so that it never came to be passed on.
         key = f"{item.port}/tcp"
         server = inventory.hosts[item.before]
