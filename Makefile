@@ -77,8 +77,9 @@ branches: $(STAMP) ## does each branch of the core that decides run in its own t
 mutants: $(STAMP) ## does a change of the core that decides go unnoticed by its tests? 85 % of each module, or it fails (minutes)
 	$(BIN)/python tests/mutants
 
-torture: $(STAMP) ## cut every story at every byte, and end every answer with every status (half an hour)
+torture: $(STAMP) ## cut every story at every byte, end every answer with every status, kill and resume 50 times (half an hour)
 	WHYREFUSED_TORTURE=1 $(BIN)/pytest tests/scenarios/test_torture.py -p no:cacheprovider -n 2
+	WHYREFUSED_RESUMES=50 $(BIN)/pytest tests/kept/test_resume.py -k union -p no:cacheprovider -n 2
 
 sbom: $(STAMP) ## write the bill of materials of the lock (CycloneDX)
 	$(BIN)/python tests/sbom.py $(LOCK) pyproject.toml >reports/sbom.json

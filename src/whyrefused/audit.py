@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whyrefused import again, judge, whose
-from whyrefused.collect import memory, saved
+from whyrefused.collect import memory, resume, saved
 from whyrefused.collect.fleet import collect
 from whyrefused.collect.journal import Journal
 from whyrefused.collect.replies import Replies
 from whyrefused.collect.shared import once
 from whyrefused.collect.stop import Stop
+from whyrefused.collect.visit import digest
 from whyrefused.collect.visited import Visited
 from whyrefused.diagnose import Diagnosis, first_of
 from whyrefused.evidence import Evidence
 from whyrefused.files import write
+from whyrefused.moments import now
 from whyrefused.plan.ask import questions
 from whyrefused.plan.declare import declared
 from whyrefused.private import private
@@ -47,6 +48,7 @@ class Settings:
     save: str | None = None  # keep what the hosts said in this file
     shareable: bool = False  # is a page for strangers wanted?
     second_look: bool = True  # whether both ends of an undetermined path are looked at again
+    resume: float | None = None  # seconds: a younger answer that a run left is taken over; None: all hosts are visited
     shared: str | None = None  # folder in which several processes of one run share what the hosts said
 
 
@@ -65,6 +67,8 @@ class Verdicts:
     interrupted: str = ""  # by what the visit was
     problems: tuple[str, ...] = ()  # what could not be written
     private: Private = NOTHING_PRIVATE
+    resumed: str = ""  # when this run began, where `started` is when an earlier one did
+    earlier: tuple[tuple[str, str], ...] = ()  # the hosts that the earlier one had asked, and when
 
     @cached_property
     def finding(self) -> Mapping[str, Finding]:
@@ -83,11 +87,6 @@ class Look:
     findings: tuple[Finding, ...]
 
 
-def now() -> str:
-    """What time is it? ISO 8601, UTC."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 class Audit:
     """The inventory, its items, and what the hosts said."""
 
@@ -98,6 +97,8 @@ class Audit:
         self.items: tuple[Item, ...] = declared(self.inventory)
         self.evidence = Evidence(())
         self.journal: Path | None = None  # where what is finished is kept until the reports have it
+        self.files: tuple[str, ...] = ()  # what this run writes
+        self.left: tuple[Path, ...] = ()  # the journals that runs left beside it
         self.stop = Stop()
         self._judged: Mapping[str, judge.Judged] = {}
         self._decided: Look | None = None  # what the first look found, where it is all there is to find
@@ -185,6 +186,8 @@ class Audit:
             interrupted=visited.interrupted,
             problems=visited.problems,
             private=private(self.inventory, self.items, self.evidence) if self.settings.shareable else NOTHING_PRIVATE,
+            resumed=visited.resumed,
+            earlier=tuple(visited.earlier.items()),
         )
 
     def _visited(self, selected: Sequence[judge.Question], look: Callable[[Visited], Look]) -> Visited:
@@ -202,8 +205,11 @@ class Audit:
     def _visit(self, asked: Mapping[str, Mapping[str, Asked]], look: Callable[[Visited], Look]) -> Visited:
         """What the hosts answer now, each kept on the disk as soon as it is there; in a file where that is wanted."""
         journal, options = Journal(self.journal), self.settings.options
-        visited = journal.whole(collect(self.inventory, asked, options, stop=self.stop, keep=journal.keep))
-        visited = self._declared(visited)
+        taken = self._taken_over(asked)
+        journal.copy(taken.lines(), taken.asked)
+        rest = {host: probes for host, probes in asked.items() if host not in taken.answers}
+        visited = journal.whole(collect(self.inventory, rest, options, stop=self.stop, keep=journal.keep))
+        visited = self._declared(visited.beside(taken.visited()).ordered(asked))
         if self.settings.second_look and not self.stop.by:
             first = look(visited)
             more = again.questions(self.inventory, first.failures, first.findings, first.evidence)
@@ -214,6 +220,7 @@ class Audit:
                 second = collect(self.inventory, more, options, stop=self.stop, keep=keep)
                 visited = saved.joined(visited, journal.whole(second, again=True))
         visited = _ended(visited, asked, started=self.started, by=self.stop.by)
+        visited = visited.after(taken.asked, self.started)
         journal.end(visited)
         problems = [f"the journal {journal.problem}"] if journal.problem else []
         if self.settings.save:
@@ -222,6 +229,18 @@ class Audit:
             except OSError as error:
                 problems.append(f"{self.settings.save}: {error.strerror}")
         return replace(visited, problems=tuple(problems))
+
+    def _taken_over(self, asked: Mapping[str, Mapping[str, Asked]]) -> resume.TakenOver:
+        """Whose answer has a run left that was cut short, to just what would be asked now?"""
+        age, options = self.settings.resume, self.settings.options
+        if age is None:
+            return resume.TakenOver()
+        journals = [resume.left(one, age=age) for one in self.left]
+        if not any(one.answers for one in journals):
+            return resume.taken_over(journals, {}, files=self.files, now=self.started, age=age)
+        hosts = self.inventory.hosts
+        questions = {host: digest(hosts[host], probes, options) for host, probes in asked.items()}
+        return resume.taken_over(journals, questions, files=self.files, now=self.started, age=age)
 
     def _declared(self, visited: Visited) -> Visited:
         replies = visited.replies
@@ -306,4 +325,6 @@ def finished(verdicts: Verdicts, outcomes: Mapping[str, Outcome], foreign: Seque
         notes=verdicts.notes,
         foreign=tuple(foreign),
         private=verdicts.private,
+        resumed=verdicts.resumed,
+        earlier=verdicts.earlier,
     )

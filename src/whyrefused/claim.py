@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whyrefused.collect.saved import JOURNAL
-from whyrefused.files import append, make_folder
+from whyrefused import __version__
+from whyrefused.collect.saved import JOURNAL, TOLD
+from whyrefused.files import append, make_folder, open_own
 from whyrefused.records import BadInput, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import BufferedReader
 
 PREFIX, NAME = ".whyrefused-", "journal.jsonl"
 AUDITS = "audits"
@@ -38,6 +40,7 @@ class Claim:
     locks: tuple[int, ...]
     taken: bool = True  # False where only the folder was made, and no file was claimed yet
     abandoned: tuple[Path, ...] = ()  # journals of runs that were killed
+    outlived: tuple[Path, ...] = ()  # journals that stay only until these files are written
     problems: tuple[str, ...] = ()
 
     @property
@@ -50,10 +53,15 @@ class Claim:
         """Which folder is this run's own?"""
         return self.journals[0].parent if self.journals else None
 
-    def release(self, *, keep: bool = False) -> None:
-        """Let others write there. The journal goes, for the reports have all of it, or is kept where they have not."""
+    def release(self, *, keep: bool = False, told: bool = False) -> None:
+        """Let others write there. The journal goes, for the reports have all of it, or is kept where they have not.
+
+        One that is kept and `told` of is there for a run that resumes this one, and for no other.
+        """
         for journal in self.journals:
-            _remove(journal, keep=keep and journal == self.journal)
+            if told and keep and journal == self.journal:
+                _note(journal)
+            remove(journal, keep=keep and journal == self.journal)
         for lock in self.locks:
             with suppress(OSError):
                 os.close(lock)
@@ -102,19 +110,22 @@ def claim(files: Sequence[Path], started: str, *, spare: Path | None = None, res
     journals: list[Path] = []
     locks: list[int] = []
     abandoned: list[Path] = []
+    outlived: list[Path] = []
     problems: list[str] = []
     for folder in dict.fromkeys((*ready, *(Path(file).parent for file in mine))):
         try:
             make_folder(folder)
             with _turn(folder):
-                dead, locked = _others(folder, mine, spare)
+                dead, told, locked = _others(folder, mine, spare)
                 if locked:
                     Claim(journals=tuple(journals), locks=tuple(locks)).release()
                     if reserved:
                         reserved.release()
                     raise BadInput(locked)
                 journal, lock = ready.get(folder) or _own(folder)
-                head = {"schema": JOURNAL, "started": started, "pid": os.getpid(), "files": mine}
+                head = {
+                    "schema": JOURNAL, "started": started, "pid": os.getpid(), "files": mine, "version": __version__
+                }  # fmt: skip
                 _begin(journal, lock, head, shared=folder in ready)
         except OSError as error:
             problems.append(f"{folder}: {error.strerror}")
@@ -122,8 +133,10 @@ def claim(files: Sequence[Path], started: str, *, spare: Path | None = None, res
         journals.append(journal)
         locks.append(lock)
         abandoned += dead
+        outlived += told
     return Claim(
-        journals=tuple(journals), locks=tuple(locks), abandoned=tuple(abandoned), problems=tuple(problems)
+        journals=tuple(journals), locks=tuple(locks), abandoned=tuple(abandoned), outlived=tuple(outlived),
+        problems=tuple(problems),
     )  # fmt: skip
 
 
@@ -181,33 +194,69 @@ def _give_up(journal: Path, lock: int | None, *, keep: bool = False) -> None:
         with suppress(OSError):
             os.close(lock)
     if not keep:
-        _remove(journal)
+        remove(journal)
 
 
-def _others(folder: Path, mine: Sequence[str], spare: Path | None) -> tuple[list[Path], Problem | None]:
-    """Which journals of killed runs are here, and which file of ours is another run's?"""
+def _others(
+    folder: Path, mine: Sequence[str], spare: Path | None
+) -> tuple[list[Path], list[Path], Problem | None]:  # fmt: skip
+    """Which journals of killed runs are here, which are as old as our files, and which of these is another run's?"""
     dead: list[Path] = []
+    told: list[Path] = []
     for journal in sorted(folder.glob(f"{PREFIX}*/{NAME}")):
         if journal == spare:
             continue
         try:
-            descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(journal, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             continue  # another user's, or gone by now
-        with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - Path cannot open a descriptor
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - Path cannot open a descriptor
             if os.fstat(descriptor).st_uid != os.geteuid():
                 continue
-            if not _locked(descriptor):
-                if taken := _taken(file.readline(), mine):
-                    return dead, taken
-            elif file.readline() and file.readline().endswith("\n"):
+            free, head = _locked(descriptor), file.readline()
+            taken = _taken(head, mine)
+            if free and not file.readline().endswith(b"\n"):
+                remove(journal)  # it was killed before any host had answered
+            elif free and not _told(file):
                 dead.append(journal)
-            else:
-                _remove(journal)  # it was killed before any host had answered
-    return dead, None
+            elif free and taken:
+                told.append(journal)
+            elif taken and not free:
+                return dead, told, taken
+    return dead, told, None
 
 
-def _taken(head: str, mine: Sequence[str]) -> Problem | None:
+def _told(file: BufferedReader) -> bool:
+    """Do reports tell all that stands there?"""
+    end = os.fstat(file.fileno()).st_size
+    return end >= len(TOLD) and os.pread(file.fileno(), len(TOLD), end - len(TOLD)) == TOLD
+
+
+def left(journal: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Which files does the run of this journal write, and which journals have runs left beside them that have ended?
+
+    Those that nobody may trust are among them: whoever opens one is told why.
+    """
+    with journal.open("rb") as file:
+        files = tuple(map(str, json.loads(file.readline())["files"]))
+    found: list[Path] = []
+    for folder in dict.fromkeys((journal.parent.parent, *(Path(one).parent for one in files))):
+        with suppress(OSError), _turn(folder):
+            others = sorted(folder.glob(f"{PREFIX}*/{NAME}"))
+            found += [one for one in others if one != journal and not _lives(one)]
+    return files, tuple(found)
+
+
+def _lives(journal: Path) -> bool:
+    """Does the run of this journal still hold it?"""
+    try:
+        with open_own(journal) as file:
+            return not _locked(file.fileno())
+    except OSError:
+        return False
+
+
+def _taken(head: bytes, mine: Sequence[str]) -> Problem | None:
     """Which of our files does the run write that has this head? One that is just writing its head has none yet."""
     try:
         other = json.loads(head)
@@ -220,7 +269,17 @@ def _taken(head: str, mine: Sequence[str]) -> Problem | None:
     return Problem(file=both[0], message=f"in use: {words}; wait until it has ended, or give another file")
 
 
-def _remove(journal: Path, *, keep: bool = False) -> None:
+def _note(journal: Path) -> None:
+    """Note that the reports tell all of it. Where that fails it stays for longer, and the next run names it."""
+    with suppress(OSError):
+        descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            append(descriptor, TOLD)
+        finally:
+            os.close(descriptor)
+
+
+def remove(journal: Path, *, keep: bool = False) -> None:
     """Remove a run's folder. What cannot be removed stays: it does no harm, and the next run tries again."""
     with suppress(OSError):
         for file in journal.parent.iterdir():

@@ -78,9 +78,12 @@ def closing(state: State) -> list[str]:
         lines += _finding(number, finding)
     lines += [f"note: {note}" for note in run.notes]
     lines += [f"could not write {problem}" for problem in state.unwritten]
-    lines += [f"what the hosts said is kept: --evidence={state.kept}"] if state.kept else []
-    left = state.claim.abandoned if state.claim else ()
-    lines += [f"note: a killed run left what its hosts had said: --evidence={journal}" for journal in left]
+    more = f"--evidence={state.kept}" if state.unwritten else "--resume goes on from here"
+    lines += [f"what the hosts said is kept: {more}"] if state.kept else []
+    left = [journal for journal in state.claim.abandoned if journal.exists()] if state.claim else ()
+    lines += [
+        f"note: a killed run left what its hosts had said: --evidence={journal}, or go on: --resume" for journal in left
+    ]
     lines.append(summary(run))
     option = state.config.option
     written = getattr(option, "htmlpath", None) or (None if option.findings else LATEST.with_suffix(".html"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import BufferedReader
 
 PRIVATE_FOLDER, PRIVATE = 0o700, 0o600
 PIECE = 1 << 20
@@ -44,6 +46,36 @@ def make_folder(path: Path) -> None:
         with suppress(FileExistsError):
             if not folder.exists():
                 folder.mkdir(PRIVATE_FOLDER)
+
+
+def open_own(path: Path) -> BufferedReader:
+    """Open a file of a folder of ours for reading. Raises OSError where somebody else may have put it there.
+
+    Neither is reached through a link, both belong to us, nobody else may write to them, and nothing is waited for.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _must_be_own(folder, path.parent)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # nobody may ever write to a pipe
+        descriptor = os.open(path.name, flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+    try:
+        _must_be_own(descriptor, path, regular=True)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb")  # noqa: PTH123 - Path cannot open a descriptor
+
+
+def _must_be_own(descriptor: int, path: Path, *, regular: bool = False) -> None:
+    status = os.fstat(descriptor)
+    if regular and not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if status.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "belongs to another user", str(path))
+    if status.st_mode & 0o022:
+        raise PermissionError(errno.EPERM, "others may write to it", str(path))
 
 
 def append(descriptor: int, data: bytes) -> None:

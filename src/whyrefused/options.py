@@ -28,8 +28,19 @@ def settings(config: pytest.Config) -> Settings:
         save=get("save_evidence"),
         shareable=bool(get("shareable")),
         second_look=get("second_look") == "auto",
+        resume=_resumed(config),
         shared=worker.get("whyrefused"),
     )
+
+
+def _resumed(config: pytest.Config) -> float | None:
+    """How old may an answer be that is taken over? None where none is."""
+    if not config.getoption("resume"):
+        return None
+    if config.getoption("evidence"):
+        words = "and --evidence are given: saved evidence is judged, and nobody is visited; give one of them"
+        raise BadInput(Problem(key="--resume", message=words))
+    return float(config.getoption("resume_age"))
 
 
 def _of_visits(config: pytest.Config) -> Options:

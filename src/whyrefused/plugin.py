@@ -56,7 +56,7 @@ class State:
         self.signals = Signals(self.stop)
         self.claim: Claim | None = None  # the files that this run alone writes
         self.junit: Junit | None = None
-        self.kept: Path | None = None  # the journal, where the reports could not be written
+        self.kept: Path | None = None  # the journal, where the reports could not be written or the run was cut short
         self.bundled: bool | None = None  # one item of pytest for each host and check; None: not known yet
         self.parameters: dict[str, list[Any]] = {}  # of the check that is collected at this moment
 
@@ -108,6 +108,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--evidence",
         metavar="FILE",
         help="judge saved evidence, or the journal of a killed run; nobody is visited",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where a run that was to write the same files was cut short: who had answered is not visited again",
+    )
+    add(
+        "--resume-age",
+        type=_positive(float),
+        default=3600.0,
+        metavar="S",
+        help="with --resume: answers that are older than so many seconds are asked for again (3600)",
     )
     add("--vault-id", action="append", default=[], metavar="ID", help="passed to ansible-inventory")
     add("--vault-password-file", action="append", default=[], metavar="FILE", help="passed to ansible-inventory")
@@ -475,7 +487,7 @@ class Last:
             from whyrefused import publish  # noqa: PLC0415 - as above
 
             publish.conclude(state, session)
-        if state.shared:
+        if state.shared and not (state.kept and state.kept.parent == Path(state.shared)):
             shutil.rmtree(state.shared, ignore_errors=True)
 
 

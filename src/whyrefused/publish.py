@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whyrefused import junit, options
-from whyrefused.audit import finished, nothing, now
-from whyrefused.claim import claim, reserve
+from whyrefused.audit import finished, nothing
+from whyrefused.claim import claim, left, remove, reserve
+from whyrefused.collect import resume
 from whyrefused.escape import terminal
 from whyrefused.files import write
+from whyrefused.moments import now
 from whyrefused.opening import named
 from whyrefused.records import BadInput
 from whyrefused.status import exit_status
@@ -35,6 +38,7 @@ def reserve_files(config: pytest.Config) -> Claim:
 
 def heard(state: State) -> None:
     """Take the files of this run: a worker is about to visit hosts, and waits for this."""
+    leave_the_page(state)  # now: once the session ends, pytest-html would write its page over ours
     if state.claim is None or not state.claim.taken:
         try:
             take(state)
@@ -109,9 +113,31 @@ def conclude(state: State, session: pytest.Session) -> None:
             state.unwritten.append(f"{state.junit.path}: {error.strerror}")
     if state.claim is not None:
         replayed = bool(state.config.getoption("evidence"))
-        state.kept = state.claim.journal if state.unwritten and state.run and not replayed else None
-        state.claim.release(keep=state.kept is not None)
+        keep = bool(state.unwritten and state.run) or _cut_short(state)
+        state.kept = state.claim.journal if keep and not replayed else None
+        _clear_up(state)
+        state.claim.release(keep=state.kept is not None, told=not state.unwritten)
     set_status(state, session)
+
+
+def _cut_short(state: State) -> bool:
+    """Was the run told to end when some host had answered?"""
+    verdicts = state.verdicts
+    return verdicts is not None and bool(verdicts.hosts) and bool(state.stop.by or verdicts.interrupted)
+
+
+def _clear_up(state: State) -> None:
+    """Remove what runs before this one had left, where these reports tell all of it."""
+    if state.claim is None or state.run is None or state.unwritten:
+        return
+    for journal in state.claim.outlived if state.run.complete and not state.stop.by else ():
+        remove(journal)
+    if state.claim.journal and state.config.option.resume:
+        with suppress(OSError, ValueError):
+            files, journals = left(state.claim.journal)
+            for one in map(resume.left, journals):
+                if one.files & set(files) and one.answers and one.answers.keys() <= set(state.run.hosts):
+                    remove(one.path)
 
 
 def _write(state: State, path: str | Path, text: str | Iterable[str]) -> None:

@@ -191,6 +191,8 @@ class Reply:
     unreached: str | None = None  # why the host was not reached or logged in to, else None
     seconds: float = 0.0  # the whole visit
     starved: bool = False  # this machine, not the host, was out of descriptors, threads or memory
+    asked: str = ""  # when its visit began (ISO 8601, UTC); empty in what was saved
+    question: str = ""  # stands for what it was asked, where and as whom; empty in what was saved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,3 +274,5 @@ class Run:
     notes: tuple[str, ...] = ()  # what the reader must know: host key checking off, interrupted by …
     foreign: tuple[tuple[str, str, str], ...] = ()  # other tests of the same run: (id, outcome, text)
     private: Private = NOTHING_PRIVATE
+    resumed: str = ""  # when this run began, where an earlier one had asked some of its hosts: `started` is that one's
+    earlier: tuple[tuple[str, str], ...] = ()  # (host, when it was asked): those that the earlier run had asked

@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,7 @@ import pytest
 
 from whyrefused import bundles, livelog, options, ssh
 from whyrefused.audit import Audit
-from whyrefused.claim import AUDITS, claimed
+from whyrefused.claim import AUDITS, claimed, left
 from whyrefused.console import told, without_variables
 from whyrefused.escape import terminal
 from whyrefused.judge import Question
@@ -185,6 +186,9 @@ def _keep(state: State, audit: Audit) -> None:
     else:
         take(state)
         audit.journal = state.claim.journal if state.claim and not audit.settings.replay else None
+    if audit.settings.resume is not None and audit.journal is not None:
+        with suppress(OSError, ValueError):
+            audit.files, audit.left = left(audit.journal)
 
 
 def run_out(state: State, items: Sequence[pytest.Item]) -> None:

@@ -18,6 +18,14 @@ from bench import contestants, declared, grown, race
 from bench.conftest import ASKED
 from bench.gated import connects
 
+from whyrefused import __version__
+from whyrefused.collect.saved import JOURNAL
+from whyrefused.collect.visit import Options, digest
+from whyrefused.inventory import load
+from whyrefused.moments import now
+from whyrefused.plan.ask import questions
+from whyrefused.plan.declare import declared as declared_items
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -39,12 +47,12 @@ with open(sys.argv[1], "w") as file:
 """A small process, for what it begins counts what it holds itself as its own (getrusage(2), execve(2))."""
 
 
-def audited(folder: Path, inventory: Path, evidence: Path, *more: str) -> tuple[float, float, float]:
+def audited(folder: Path, inventory: Path, evidence: Path | None, *more: str) -> tuple[float, float, float]:
     """How many CPU seconds, MiB at most and seconds does it take, `ansible-inventory` and all reports with it?"""
     argv = (
         *(sys.executable, "-m", "pytest", str(contestants.ROOT / "checks"), "-q", *contestants.FOREIGN),
         *("-c", str(contestants.ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "--no-inventory-cache"),
-        *(f"--inventory={inventory}", f"--evidence={evidence}"),
+        *(f"--inventory={inventory}", *([f"--evidence={evidence}"] if evidence else [])),
         *(f"--html={folder / 'report.html'}", f"--findings={folder / 'findings.json'}", *more),
     )
     start = time.perf_counter()
@@ -82,6 +90,45 @@ def test_ten_thousand_hosts(tmp_path: Path) -> None:
     assert found["10,000"][1] <= MOST_MIB
     assert found["10,000"][0] <= MOST_TIMES * found["1,000"][0]
     assert found["10,000, JUnit too"][1] <= MOST_MIB
+
+
+def test_ten_thousand_hosts_resumed(tmp_path: Path) -> None:
+    """All of them had answered a run that was cut short: nobody is visited, and it costs little more than to judge."""
+    found = {}
+    for name, size in (("1,000", SMALL), ("10,000", LARGE)):
+        folder = tmp_path / name
+        folder.mkdir()
+        reached = {number: kind for number, kind in grown.FAULTS.items() if kind != "silent"}
+        inventory, evidence = grown.fleet(folder, size, faults=reached)
+        found[f"{name}, --evidence"] = audited(folder, inventory, evidence)
+        journal = left(folder, inventory, evidence)
+        lines = len(journal.read_bytes())
+        found[f"{name}, --resume"] = audited(folder, inventory, None, "--resume", "--second-look=never")
+        run = json.loads((folder / "findings.json").read_text())["run"]
+        assert (size, size, False) == (len(run["asked"]), len(run["hosts"]), journal.exists())
+    words = f"14 items and {lines / LARGE / 1024:.1f} KiB of journal a host"
+    race.say(f"Resumed with nobody left to visit, {words}", _rows(found))
+    assert found["10,000, --resume"][1] <= MOST_MIB
+    assert found["10,000, --resume"][0] <= MOST_CPU
+    assert found["10,000, --resume"][0] <= MOST_TIMES * found["1,000, --resume"][0]
+
+
+def left(folder: Path, inventory: Path, evidence: Path) -> Path:
+    """The journal of a run that was killed when all hosts had answered this."""
+    loaded = load((str(inventory),))
+    said = json.loads(evidence.read_text())["hosts"]
+    head = {"schema": JOURNAL, "started": now(), "pid": 1, "version": __version__,
+            "files": [str(folder / "findings.json")]}  # fmt: skip
+    (folder / ".whyrefused-killed").mkdir(mode=0o700)
+    path = folder / ".whyrefused-killed" / "journal.jsonl"
+    with path.open("w") as file:
+        file.write(json.dumps(head) + "\n")
+        for host, asked in questions(loaded, declared_items(loaded), 4.0).items():
+            question = digest(loaded.hosts[host], asked, Options())
+            line = {**said[host], "host": host, "warnings": [], "again": False, "asked": now(), "question": question}
+            file.write(json.dumps(line, sort_keys=True) + "\n")
+    path.chmod(0o600)
+    return path
 
 
 def test_ten_thousand_paths(tmp_path: Path) -> None:

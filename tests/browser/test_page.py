@@ -73,6 +73,14 @@ def test_no_width_scrolls_sideways(opened: Any, sample: dict[str, Any], width: i
     assert width == page.evaluate("document.documentElement.scrollWidth")
 
 
+def test_hosts_that_were_asked_earlier_say_when(opened: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401
+    """In the list, beside their groups; whoever was asked by this run has no such word."""
+    page = opened(sample["resumed"]())
+    said = page.evaluate("[...document.querySelectorAll('#list tr.host')].map((it) => it.innerText)")
+    asked = {text.split()[0]: "asked 2026-11-22 05:40" in text for text in said}
+    assert {"web1": True, "app2": True, "app1": False, "db1": False} == asked
+
+
 def test_both_schemes_paint_their_own_ground(opened: Any, sample: dict[str, Any]) -> None:  # noqa: ANN401
     """Background and colour are set in each scheme, not left to the browser."""
     colours = "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"

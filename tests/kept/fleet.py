@@ -27,6 +27,7 @@ PATIENCE = 120.0
 ANSWER = """#!/bin/sh
 set -- $SSH_CONNECTION
 run=$(cat {folder}/run)
+: >"{folder}/begun/$run-$3"
 sleep "$(cat {folder}/delay/$3)"
 sh -s
 status=$?
@@ -54,6 +55,11 @@ class Fleet:
     @property
     def _run(self) -> str:
         return (self.folder / "run").read_text()
+
+    def begun(self) -> set[str]:
+        """Which hosts are being visited, or were?"""
+        known = enumerate(self.hosts, 2)
+        return {host for number, host in known if (self.folder / "begun" / f"{self._run}-127.0.0.{number}").exists()}
 
     def ended(self) -> dict[str, float]:
         """When had which host said all? By its own clock, which is ours."""
@@ -100,7 +106,7 @@ def heeds_signals() -> None:
 def fleet(folder: Path, size: int) -> Iterator[Fleet]:
     """Start one."""
     key = keygen(folder / "id")
-    for name in ("delay", "ended", "sshd"):
+    for name in ("delay", "begun", "ended", "sshd"):
         (folder / name).mkdir()
     (folder / "run").write_text("0")
     answer = folder / "answer"

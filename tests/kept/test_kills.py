@@ -88,7 +88,9 @@ def test_nothing_finished_is_lost(
     assert not document["run"]["complete"]
     assert on_disk <= judged(document), said
     assert len(document["results"]) in ({16} if on_disk else {0, 16}), said
-    assert [] == journals(tmp_path)
+    # What it kept is there for a run that resumes it.
+    assert document["run"]["hosts"] == sorted(in_journal(tmp_path)), said
+    assert bool(document["run"]["hosts"]) == bool(journals(tmp_path)), said
 
 
 def afterwards(hosts: Fleet, folder: Path, said: str, *way: str) -> set[str]:
@@ -110,8 +112,9 @@ def test_workers_are_told(hosts: Fleet, tmp_path: Path) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 2, (tmp_path / "said").read_text()
-    assert judged(found(tmp_path)) == {"h1", "h2"}
-    assert [] == list(tmp_path.glob(".whyrefused-*"))
+    assert judged(found(tmp_path)) == {"h1", "h2"} == in_journal(tmp_path)
+    assert [path.parent for path in journals(tmp_path)] == list(tmp_path.glob(".whyrefused-*"))
+    assert [] == [path.name for path in tmp_path.glob(".whyrefused-*/*") if path.name != "journal.jsonl"]
 
 
 def test_a_signal_that_is_ignored_stays_so(hosts: Fleet, tmp_path: Path) -> None:

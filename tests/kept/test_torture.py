@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from .torture import OUTPUTS
+from .torture import LEFT, OUTPUTS
 
 ALL = "WHYREFUSED_TORTURE" in os.environ
 PROGRAM = Path(__file__).parent / "torture.py"
@@ -30,10 +30,10 @@ all: {hosts: {here: {ansible_connection: local}}, vars: {expect: {resolves: {loc
 """
 
 
-def tortured(folder: Path, every: int, *before: str) -> list[dict[str, Any]]:
+def tortured(folder: Path, every: int, *more: str) -> list[dict[str, Any]]:
     """What became of each step? The first has none that fails."""
     (folder / "hosts.yml").write_text(INVENTORY)
-    command = [*before, sys.executable, str(PROGRAM), str(folder), str(every), ERRORS]
+    command = [sys.executable, str(PROGRAM), str(folder), str(every), ERRORS, *more]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -70,6 +70,20 @@ def test_every_call_fails_once(tmp_path: Path) -> None:
         judge(end, words)
         assert end["status"] == 1 or call in HARMLESS, words
     assert len(ends) >= (len(first["calls"]) * 4 if ALL else len(first["calls"]) // 4)
+
+
+def test_every_call_fails_once_in_a_resumed_run(tmp_path: Path) -> None:
+    """What cannot be read of the run before is asked for again, what cannot be kept is told, and nothing is lost."""
+    first, *ends = tortured(tmp_path, 1 if ALL else 4, "--resume")
+    assert (0, True) == (first["status"], "visited 0 hosts" in first["said"])
+    assert not [name for name in first["left"] if ".whyrefused" in name]
+    for end in ends:
+        call = first["calls"][end["step"] - 1]
+        words = f"{call} (call {end['step']}) fails with {end['errno']}: {end['status']}\n{end['said']}"
+        judge(end, words)
+        kept = f"{LEFT}/journal.jsonl" in end["left"]
+        assert kept or end["status"] == 0, words  # it goes only where the reports have all of it
+    assert {True, False} == {"visited 0 hosts" in end["said"] for end in ends}
 
 
 @cache

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whyrefused import opening
+from whyrefused import __version__, opening
+from whyrefused.collect import saved
+from whyrefused.collect.saved import JOURNAL
+from whyrefused.moments import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALLS = ("open", "write", "fsync", "rename", "close", "mkdir", "ftruncate", "unlink", "rmdir")
 CHECK = Path(__file__).parents[2] / "checks" / "test_resolves.py"
+LEFT = ".whyrefused-left"
 OUTPUTS = {"page.html": "--html", "found.json": "--findings", "junit.xml": "--junitxml", "kept.json": "--save-evidence"}
 
 
@@ -62,19 +66,31 @@ class Failing:
         return os.path.abspath(path).startswith(self.folder)  # noqa: PTH100 - resolve() would call what is counted
 
 
-def audit(folder: Path) -> int:
+def audit(folder: Path, *more: str) -> int:
     """Audit this machine there."""
     os.chdir(folder)
-    options = [f"{option}={name}" for name, option in OUTPUTS.items()]
+    options = [*(f"{option}={name}" for name, option in OUTPUTS.items()), *more]
     return int(pytest.main(["-p", "no:cacheprovider", "-q", str(CHECK), "--inventory=../hosts.yml", *options]))
 
 
-def one(folder: Path, step: int, code: int) -> dict[str, Any]:
+def leave(folder: Path, line: dict[str, Any]) -> None:
+    """Let a run that was killed have left this answer there."""
+    head = {"schema": JOURNAL, "started": now(), "pid": 1, "version": __version__,
+            "files": [str(folder / name) for name in OUTPUTS]}  # fmt: skip
+    (folder / LEFT).mkdir(mode=0o700)
+    journal = folder / LEFT / "journal.jsonl"
+    journal.write_text(json.dumps(head) + "\n" + json.dumps(line) + "\n")
+    journal.chmod(0o600)
+
+
+def one(folder: Path, step: int, code: int, line: dict[str, Any] | None = None) -> dict[str, Any]:
     """What becomes of it? In a process of its own, so that this one stays as it is."""
     said = folder.parent / f"said-{folder.name}"
     folder.mkdir(exist_ok=True)
     for name in OUTPUTS:
         (folder / name).write_text("old")
+    if line:
+        leave(folder, line)
     sys.stdout.flush()
     child = os.fork()
     if not child:
@@ -83,7 +99,7 @@ def one(folder: Path, step: int, code: int) -> dict[str, Any]:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         failing.install()
-        status = audit(folder)
+        status = audit(folder, *(["--resume"] if line else []))
         sys.stdout.flush()
         (folder.parent / f"calls-{folder.name}").write_text(json.dumps(failing.calls))
         os._exit(status)
@@ -99,28 +115,33 @@ def one(folder: Path, step: int, code: int) -> dict[str, Any]:
     }
 
 
-def prepare(inventory: Path) -> None:
-    """Load all that an audit loads, let the inventory be read once, and this machine be visited once."""
+def prepare(inventory: Path) -> dict[str, Any]:
+    """Load all that an audit loads, let the inventory be read once, and this machine be visited once: what it said."""
     from whyrefused import manual, wiring  # noqa: F401, PLC0415 - loading is the point
     from whyrefused.collect import fleet, visit  # noqa: PLC0415 - as above
 
     named = opening.Named(sources=(str(inventory),))
-    known = opening.read(named)
-    opening.read = lambda _: known
+    known = opening.ask(named)()
+    opening.ask = lambda _: lambda: known
     (host,) = known.hosts.values()
     answer = visit.visit(host, {"identity": (), "names": ("localhost",)}, visit.Options())
     fleet.visit = lambda *_: answer
+    reply, said = answer
+    about = {"host": reply.host, "warnings": said, "again": False, "asked": reply.asked, "question": reply.question}
+    return {**saved.entry(reply), **about}
 
 
-def main(folder: Path, codes: list[int], every: int) -> None:
+def main(folder: Path, codes: list[int], every: int, *, resumes: bool) -> None:
     """Take each step, in turn with one of the errors; print what became of it, a line each."""
-    prepare(folder / "hosts.yml")
-    whole = one(folder / "0", 0, errno.EIO)
+    said = prepare(folder / "hosts.yml")
+    line = said if resumes else None
+    whole = one(folder / "0", 0, errno.EIO, line)
     sys.stdout.write(json.dumps(whole) + "\n")
     for step in range(1, len(whole["calls"]) + 1, every):
         for code in codes if every == 1 else [codes[step % len(codes)]]:
-            sys.stdout.write(json.dumps(one(folder / f"{step}-{code}", step, code)) + "\n")
+            sys.stdout.write(json.dumps(one(folder / f"{step}-{code}", step, code, line)) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute(), [getattr(errno, name) for name in sys.argv[3].split(",")], int(sys.argv[2]))
+    errors = [getattr(errno, name) for name in sys.argv[3].split(",")]
+    main(Path(sys.argv[1]).absolute(), errors, int(sys.argv[2]), resumes="--resume" in sys.argv)

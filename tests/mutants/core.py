@@ -65,9 +65,10 @@ CORE = (
     _module("whyrefused.evidence", "core", "judge", "self_evidence"),
     _module(
         "whyrefused.collect.saved",
-        *("saved", "stored", "journal", "whose::test_rebooted"),
+        *("saved", "stored", "journal", "resume", "whose::test_rebooted"),
         without=("journal::test_cut_at_every_byte", "stored::test_members"),
     ),
+    _module("whyrefused.collect.resume", "resume"),
     _module("whyrefused.judge", "judge", "missing", "core"),
     _module("whyrefused.redact", "redact", without=("redact::test_linear_time",)),
     _module("whyrefused.escape", "escape", "core"),

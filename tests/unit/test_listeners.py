@@ -25,6 +25,11 @@ def frame(shell: tuple[str, ...], folder: Path, complaints: list[str], status: i
     said = "\n".join(f"echo '{one}' >&2" for one in complaints)
     program.write_text(f"#!/bin/sh\n{said}\necho '{ROW}'\n{said}\nexit {status}\n")
     program.chmod(0o755)
+    return ran(shell, folder)
+
+
+def ran(shell: tuple[str, ...], folder: Path) -> Frame:
+    """What comes of the fragment, with the ss of this folder?"""
     text = f"PATH={folder}:$PATH\nS=\nfragment() {{\n{listeners.fragment(())}\n}}\nfragment"
     done = subprocess.run([*shell, "-c", text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)  # fmt: skip
@@ -36,6 +41,26 @@ def test_a_control_group_that_is_gone(shell: tuple[str, ...], tmp_path: Path) ->
     """A socket that outlived its control group is told whole; that its unit is not known does not say it has none."""
     (found,) = listeners.parse(frame(shell, tmp_path, [GONE, GONE], 0))
     assert (80, None) == (found.port, found.unit)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+@pytest.mark.parametrize(("fails", "told"), [(0, True), (2, True), (3, False)])
+def test_a_control_group_that_goes_meanwhile(shell: tuple[str, ...], fails: int, told: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+    """Ss breaks off, and is asked again, three times in all; what it had printed by then is not told twice."""
+    program, count = tmp_path / "ss", tmp_path / "count"
+    program.write_text(
+        f"#!/bin/sh\necho '{ROW}'\nn=$(($(cat {count}) + 1)); echo $n >{count}\n"
+        f"[ $n -gt {fails} ] || {{ echo 'Failed to get cgroup2 ID: No such file or directory' >&2; exit 1; }}\n"
+    )
+    program.chmod(0o755)
+    count.write_text("0")
+    found = ran(shell, tmp_path)
+    if told:
+        assert [80] == [one.port for one in listeners.parse(found)]
+    else:
+        with pytest.raises(Unreadable, match="Failed to get cgroup2 ID"):
+            listeners.parse(found)
+    assert count.read_text().strip() == str(min(fails + 1, 3))
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])

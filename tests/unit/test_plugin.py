@@ -167,10 +167,11 @@ def test_cut_short(tmp_path: Path) -> None:
 
 
 def test_workers(tmp_path: Path) -> None:
-    """-n 2: one visit in all, and the same results as without."""
+    """-n 2: one visit in all, the same results as without, and the page is ours."""
     path = inventory(tmp_path, RED)
     run(tmp_path, f"--inventory={path}", "--findings=one.json")
-    done = run(tmp_path, f"--inventory={path}", "--findings=two.json", "-n", "2")
+    done = run(tmp_path, f"--inventory={path}", "--findings=two.json", "--html=two.html", "-n", "2")
+    assert "Content-Security-Policy" in (tmp_path / "two.html").read_text()
     one, two = findings(tmp_path / "one.json"), findings(tmp_path / "two.json")
     assert (one["results"], one["findings"]) == (two["results"], two["findings"])
     assert done.stderr.count("visited 1 host in") == 1

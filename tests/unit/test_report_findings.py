@@ -41,6 +41,7 @@ RUNS = st.builds(
     results=st.lists(RESULTS, max_size=3).map(tuple), findings=st.lists(FINDINGS, max_size=2).map(tuple),
     groups=st.dictionaries(ANY, ANYS, max_size=2), notes=ANYS,
     foreign=st.lists(st.tuples(ANY, ANY, ANY), max_size=2).map(tuple),
+    resumed=ANY, earlier=st.lists(st.tuples(ANY, ANY), max_size=2).map(tuple),
 )  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def test_the_schema_is_one() -> None:
     assert list(SAMPLE["CAUSES"]) == list(report.cause_ids())
 
 
-@pytest.mark.parametrize("name", ["broken", "healthy", "empty"])
+@pytest.mark.parametrize("name", ["broken", "healthy", "empty", "resumed"])
 def test_documents_fit_the_schema(name: str) -> None:
     """Every run gives a document that fits."""
     VALID.validate(report.findings(SAMPLE[name]()))
@@ -99,6 +100,14 @@ def _shape(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, dict):
         return {key: _shape(it) for key, it in value.items()}
     return [_shape(it) for it in value] if isinstance(value, list) else type(value).__name__
+
+
+def test_when_each_was_asked() -> None:
+    """Both moments stand there where a run was resumed, sorted by host; else nothing does."""
+    run = report.findings(SAMPLE["resumed"]())["run"]
+    assert [("app2", "2026-11-22T05:40:01Z"), ("web1", "2026-11-22T05:40:02Z")] == list(run["asked"].items())
+    assert ("2026-11-22T05:40:01Z", "2026-11-22T06:00:01Z") == (run["started"], run["resumed"])
+    assert not {"asked", "resumed"} & set(report.findings(SAMPLE["broken"]())["run"])
 
 
 def test_bytes_that_are_not_text_are_shown() -> None:

@@ -109,6 +109,27 @@ def test_any_text_in_every_field_is_text(payload: str) -> None:
     assert structure(page(SAMPLE["broken"]())) == structure(page(SAMPLE["poisoned_run"]("\U0010fffd" + payload)))
 
 
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_payload_in_a_resumed_run_is_text(payload: str) -> None:
+    """The moments, and the hosts that they belong to, are text too."""
+    run = SAMPLE["resumed"]()
+    assert structure(page(run)) == structure(page(SAMPLE["poisoned_run"](payload, run)))
+
+
+def test_when_each_was_asked() -> None:
+    """Of hosts that an earlier run had asked the page says when, with scripts and without; else there is no word."""
+    text = report.page(SAMPLE["resumed"](), causes=CAUSES)
+    read = " ".join("".join(Reading(text).text).split())
+    assert re.search("Started ?2026-11-22 05:40:01 UTC ?Resumed ?2026-11-22 06:00:01 UTC ?Finished", read)
+    assert "web1 asked 2026-11-22 05:40:02 UTC" in read
+    rows = unpacked(text)
+    asked = dict(zip(rows["hosts"], rows["asked"], strict=True))
+    moments = {"app2": "2026-11-22 05:40:01 UTC", "web1": "2026-11-22 05:40:02 UTC"}
+    assert moments | {"app1": "", "db1": ""} == asked
+    plain = report.page(SAMPLE["broken"](), causes=CAUSES)
+    assert ("asked" in unpacked(plain), "Resumed" in plain) == (False, False)
+
+
 def test_the_page_does_not_depend_on_the_order_of_answers() -> None:
     """The same run in another order gives the same bytes."""
     run, shuffled = SAMPLE["broken"](), random.Random(1)  # noqa: S311 - an order, no secret

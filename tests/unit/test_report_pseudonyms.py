@@ -72,6 +72,15 @@ def test_line(text: str, expected: str | None) -> None:
     assert (special.get(text[:9], text) if expected is None else expected) == told(text)
 
 
+def test_who_was_asked_earlier_is_not_told() -> None:
+    """The moments stay; the hosts have the stand-ins that they have elsewhere."""
+    earlier, moment = (("web1", "2026-01-02T02:04:05Z"),), "2026-01-02T03:04:05Z"
+    shared = shareable(replace(run(), earlier=earlier, resumed=moment, notes=("--resume: asked 2026-01-02T02:04:05Z",)))
+    assert (((shared.hosts[0], "2026-01-02T02:04:05Z"),), moment) == (shared.earlier, shared.resumed)
+    assert shared.notes[1] == "--resume: asked 2026-01-02T02:04:05Z"
+    assert "web1" not in page(shared, causes={}) + to_json(shared)
+
+
 def test_words_of_our_own_stay() -> None:
     """A host may be called as an outcome or a group is: the report still says what happened."""
     shared = shareable(run("web1 is asked", host="error"))

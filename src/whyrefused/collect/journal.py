@@ -14,13 +14,14 @@ from whyrefused.collect.stored import Place
 from whyrefused.files import append
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from whyrefused.collect.visited import Answer, Visited
     from whyrefused.records import Reply
 
 Json = dict[str, object]
+PIECE = 1 << 20  # bytes that are copied with one write
 HELD = 8 << 20
 """Bytes of replies that are held in memory too: those of some hundred hosts. What is more is read where it stands."""
 
@@ -46,9 +47,10 @@ class Journal:
         """Put these hosts on the disk, redacted as they are. What of them must be held in memory?"""
         answers = list(answers)
         lines = [
-            _line({**saved.entry(reply), "host": reply.host, "warnings": said, "again": again})
+            _line({**saved.entry(reply), "host": reply.host, "warnings": said, "again": again, "asked": reply.asked,
+                   "question": reply.question})
             for reply, said in answers
-        ]
+        ]  # fmt: skip
         start = self._whole
         if not self._append(lines):
             return answers
@@ -61,6 +63,19 @@ class Journal:
             held.append((reply, said))
             start += len(line)
         return held
+
+    def copy(self, lines: Iterable[bytes], asked: Mapping[str, str]) -> None:
+        """Take over what another journal has of some hosts, so that whoever resumes this run needs no other.
+
+        `asked` says when they were. It comes first, and counts only for hosts whose line is there.
+        """
+        some = [_line({"earlier": dict(asked)})] if asked else []
+        for line in lines:
+            some.append(line)
+            if sum(map(len, some)) > PIECE:
+                self._append(some)
+                some = []
+        self._append(some)
 
     def whole(self, visited: Visited, *, again: bool = False) -> Visited:
         """The same visit, in which the replies that are not held are read when they are asked for."""

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 SCHEMA = "whyrefused/evidence/1"
 JOURNAL = "whyrefused/journal/1"
+TOLD = b'{"told": true}\n'
+"""The last line of a journal whose run has written its reports, and was cut short."""
 KILLED = "the run was killed"
-ABOUT = ("started", "finished", "interrupted")
+ABOUT = ("started", "finished", "interrupted", "resumed")
 
 
 def dumps(replies: Iterable[Reply]) -> str:
@@ -37,9 +39,10 @@ def text(kept: Visited) -> str:
 
 def parts(kept: Visited) -> Iterator[str]:
     """The same text host by host: it is never in memory as a whole."""
-    about = {key: getattr(kept, key) for key in ABOUT}
+    about: dict[str, object] = {key: getattr(kept, key) for key in ABOUT}
     warnings = {host: list(said) for host, said in kept.warnings.items() if said}
-    more = {key: value for key, value in {**about, "notes": list(kept.notes), "warnings": warnings}.items() if value}
+    about |= {"notes": list(kept.notes), "warnings": warnings, "earlier": dict(kept.earlier)}
+    more = {key: value for key, value in about.items() if value}
     before = "{\n"
     for key, value in sorted({"schema": SCHEMA, "hosts": "", **more}.items()):
         yield f"{before} {json.dumps(key)}: "
@@ -107,11 +110,13 @@ def _evidence(path: str, kept: Stored) -> Visited:
         raise ValueError from wrong
     return Visited(
         replies=Replies(places, lambda name: reply_of(name, kept.at(places[name]))),
-        warnings={name: _texts(said) for name, said in about.get("warnings", {}).items()},
-        notes=_texts(about.get("notes", [])),
+        warnings={name: texts(said) for name, said in about.get("warnings", {}).items()},
+        notes=texts(about.get("notes", [])),
         started=str(about.get("started", "")),
         finished=str(about.get("finished", "")),
         interrupted=str(about.get("interrupted", "")),
+        resumed=str(about.get("resumed", "")),
+        earlier=_moments(about.get("earlier", {})),
     )
 
 
@@ -129,6 +134,7 @@ def _journal(kept: Stored) -> Visited:
     """
     looks: dict[bool, dict[str, Place]] = {False: {}, True: {}}
     warnings: dict[bool, dict[str, tuple[str, ...]]] = {False: {}, True: {}}
+    earlier: dict[str, str] = {}
     head, end = None, None
     for place, line in kept.lines():
         one = json.loads(line)
@@ -138,7 +144,9 @@ def _journal(kept: Stored) -> Visited:
             again = bool(one["again"])
             reply = reply_of(str(one["host"]), one)
             looks[again].setdefault(reply.host, place)
-            warnings[again].setdefault(reply.host, tuple(dict.fromkeys(_texts(one["warnings"]))))
+            warnings[again].setdefault(reply.host, tuple(dict.fromkeys(texts(one["warnings"]))))
+        elif "earlier" in one:
+            earlier |= _moments(one["earlier"])
         elif "finished" in one and end is None:
             end = one
     if head is None:
@@ -147,11 +155,11 @@ def _journal(kept: Stored) -> Visited:
     first, second = (
         Visited(replies=_of_lines(kept, looks[again]), warnings=warnings[again]) for again in (False, True)
     )
+    began = str(head["started"])
     return replace(
-        joined(first, second),
-        notes=_texts(end.get("notes", [])),
-        started=str(head["started"]),
-        finished=str(end.get("finished", "")) or str(head["started"]),
+        joined(first, second).after({host: earlier[host] for host in earlier if host in looks[False]}, began),
+        notes=texts(end.get("notes", [])),
+        finished=str(end.get("finished", "")) or began,
         interrupted=str(end["interrupted"]),
     )
 
@@ -160,7 +168,12 @@ def _of_lines(kept: Stored, places: Mapping[str, Place]) -> Replies:
     return Replies(places, lambda name: reply_of(name, kept.at(places[name])))
 
 
-def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above
+def _moments(value: Mapping[str, Any]) -> dict[str, str]:
+    return {host: _text(moment) for host, moment in value.items()}
+
+
+def texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever JSON stands there
+    """Which texts does this JSON list hold? Raises TypeError where it is none."""
     if not isinstance(value, list):
         raise TypeError
     return tuple(map(str, value))

@@ -32,13 +32,16 @@ class Place(NamedTuple):
 class Stored:
     """One file, open for as long as anybody asks for it: what takes its name later is another file."""
 
-    def __init__(self, path: str) -> None:
-        self._file = _seekable(path)
+    def __init__(self, source: str | BufferedReader) -> None:
+        self._file = _seekable(source) if isinstance(source, str) else source
 
     def at(self, place: Place) -> Any:  # noqa: ANN401 - whatever JSON stands there
         """Which value stands there? Raises ValueError, OSError."""
-        data = os.pread(self._file.fileno(), place.length, place.start)
-        return json.loads(data.decode("utf-8"))
+        return json.loads(self.raw(place).decode("utf-8"))
+
+    def raw(self, place: Place) -> bytes:
+        """Which bytes stand there? Raises OSError."""
+        return os.pread(self._file.fileno(), place.length, place.start)
 
     def first_line(self) -> bytes:
         """How does it begin? An end of line that does not come soon is not waited for."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import secrets
 import shlex
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whyrefused import script, ssh
 from whyrefused.collect import answer, limits
+from whyrefused.moments import now
 from whyrefused.records import Frame, Missing, Reply
 from whyrefused.redact import harmless, redact, redacted
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 NO_SSH = 255  # ssh(1): its own failure, not the command's
 TIMED_OUT = 124  # timeout(1)
+BLANK = "TOKEN"  # stands for the token, which is another one for each visit
 QUIET = 15.0  # seconds; our script prints a line every two, once what answers at once was asked (four seconds at most)
 
 
@@ -42,6 +47,8 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
     start = time.monotonic()
     token = secrets.token_hex(8)
     text = script.script(asked, token, become=_become(host.connection, options))
+    question = _digest(host.connection, text.replace(token, BLANK), options)
+    asked_at = now()
     known = [host.connection.password.reveal()] if host.connection.password else []
     warnings: tuple[str, ...] = ()
     try:
@@ -59,9 +66,37 @@ def visit(host: Host, asked: Mapping[str, Asked], options: Options) -> tuple[Rep
     else:
         frames = _redacted(script.split(output, token, asked), known)
         notes = (redact(note, known) for note in answer.notes(output, token, frames, (began, time.time())))
-        return Reply(host=host.name, frames=frames, seconds=time.monotonic() - start), (*warnings, *notes)
+        seconds = time.monotonic() - start
+        reply = Reply(host=host.name, frames=frames, seconds=seconds, asked=asked_at, question=question)
+        return reply, (*warnings, *notes)
     seconds = time.monotonic() - start
-    return Reply(host=host.name, frames={}, unreached=why, seconds=seconds, starved=starved), warnings
+    return Reply(host=host.name, frames={}, unreached=why, seconds=seconds, starved=starved, asked=asked_at), warnings
+
+
+def digest(host: Host, asked: Mapping[str, Asked], options: Options) -> str:
+    """What stands for all that this host is asked, where and as whom? Where two are equal, so is the question."""
+    text = script.script(asked, BLANK, become=_become(host.connection, options))
+    return _digest(host.connection, text, options)
+
+
+def _digest(way: Connection, text: str, options: Options) -> str:
+    """The same of this script. No password is part of it, so none can be guessed by it."""
+    told = (way.kind, way.address, way.port, way.user, way.key_file, way.host_key_checking, way.become, way.become_user)
+    arguments = redact(" ".join(way.ssh_arguments))
+    machine = "" if way.kind in {"ssh", "openssh"} else _this_machine()
+    parts = (*told, arguments, machine, options.ssh, options.become, options.become_user)
+    asked = f"{parts!r}\n{text}".encode("utf-8", "backslashreplace")
+    return hashlib.sha256(asked).hexdigest()[:32]
+
+
+@functools.cache
+def _this_machine() -> str:
+    """Which machine is it to which `local` and the names of containers belong, since when?"""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    return f"{os.uname().nodename} {boot}"
 
 
 def _become(connection: Connection, options: Options) -> str:

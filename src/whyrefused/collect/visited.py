@@ -27,6 +27,8 @@ class Visited:
     finished: str = ""
     interrupted: str = ""  # by what; empty where all hosts were asked
     problems: tuple[str, ...] = ()  # what could not be written
+    resumed: str = ""  # when this run began, where another that was cut short had asked some hosts; `started`: that one
+    earlier: Mapping[str, str] = field(default_factory=dict)  # by host: when the other run had asked it
 
     def ordered(self, hosts: Iterable[str]) -> Visited:
         """The same in the order of these hosts, and of them alone: in which order they answered never shows."""
@@ -35,7 +37,20 @@ class Visited:
             self,
             replies=Replies((host for host in known if host in self.replies), self.replies.__getitem__),
             warnings={host: self.warnings[host] for host in known if self.warnings.get(host)},
+            earlier={host: self.earlier[host] for host in known if host in self.earlier},
         )
+
+    def beside(self, other: Visited) -> Visited:
+        """What these and the other's hosts said: none is a host of both."""
+        hosts = (*self.replies, *other.replies)
+        replies = Replies(hosts, lambda host: (self if host in self.replies else other).replies[host])
+        warnings = {**self.warnings, **other.warnings}
+        return replace(self, replies=replies, warnings=warnings).with_notes(*other.notes)
+
+    def after(self, earlier: Mapping[str, str], began: str) -> Visited:
+        """The same of a run that began then, before which another had asked these hosts."""
+        first = min((began, *earlier.values()))
+        return replace(self, started=first, resumed=began if earlier else "", earlier=dict(earlier))
 
     def with_notes(self, *notes: str) -> Visited:
         """The same, and this must be known too."""

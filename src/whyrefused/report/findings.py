@@ -67,6 +67,7 @@ def in_parts(run: Run) -> Iterator[str]:
 
 def _run(run: Run) -> dict[str, Any]:
     of = totals(run)
+    earlier = {"resumed": run.resumed, "asked": dict(sorted(run.earlier))} if run.earlier else {}
     return {
         "started": run.started,
         "finished": run.finished,
@@ -79,6 +80,7 @@ def _run(run: Run) -> dict[str, Any]:
         "not_checked_yet": of.later,
         "other_tests": [{"id": id_, "outcome": outcome, "text": text} for id_, outcome, text in sorted(run.foreign)],
         "version": __version__,
+        **earlier,
     }
 
 

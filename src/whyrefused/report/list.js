@@ -159,6 +159,8 @@ class List {
     }
     if (!rows.sizes[at]) tally.append(make("span", {className: "error", textContent: "nothing checked"}));
     const groups = rows.members[at].map((it) => make("span", {className: "group", textContent: rows.groups[it]}));
+    const asked = rows.asked?.[at];  // only where an earlier run had asked some host
+    if (asked) groups.push(make("span", {className: "asked", textContent: `asked ${asked}`}));
     const button = make("button", {type: "button"}, make("b", {textContent: rows.hosts[at]}));
     button.setAttribute("aria-expanded", this.isOpen(at));
     button.disabled = !rows.sizes[at];

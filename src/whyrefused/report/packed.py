@@ -49,11 +49,14 @@ class _Table(dict[Any, int]):
         return number
 
 
-def packed(
+def packed(  # noqa: PLR0913, PLR0917 - all that a list shows
     results: Sequence[Result], hosts: Sequence[str], groups: Mapping[str, Sequence[str]], found: Sequence[Finding],
-    causes: Sequence[str],
+    causes: Sequence[str], asked: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """Which word holds these items, sorted? `found` and `causes` are numbered in the order that they have here."""
+    """Which word holds these items, sorted? `found` and `causes` are numbered in the order that they have here.
+
+    `asked` says for each host when that was, if it was before the run.
+    """
     words, templates, said, sets = _Table(), _Table(), _Table(), _Table()
     known, ranks = {it.id: at for at, it in enumerate(found, 1)}, {it: at for at, it in enumerate(causes, 1)}
     sizes = dict.fromkeys(hosts, 0)
@@ -79,6 +82,7 @@ def packed(
         "said": list(said),
         "templates": list(templates),
         "words": [visible(it) for it in words],
+        **({"asked": [visible(it) for it in asked]} if asked else {}),
     }
     text = json.dumps(document, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode(), 6)).decode()

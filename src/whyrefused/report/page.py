@@ -61,6 +61,7 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
     keys = _keys(found, causes)
     said, unsaid = reasons(results)
     of = totals(run)
+    asked = dict(run.earlier)
     return _template("page.html").render(
         run=run,
         of=of,
@@ -82,7 +83,8 @@ def page(run: Run, css: str = "", *, causes: Causes) -> str:
         checks=checks(results),
         matrix=matrix(results),
         plain=_plain(results, hosts, groups),
-        rows=_markup(packed(results, hosts, groups, [it.finding for it in found], list(keys))),
+        asked=asked,
+        rows=_markup(packed(results, hosts, groups, [it.finding for it in found], list(keys), _in_row(hosts, asked))),
         filters={
             "groups": list(groups),
             "causes": keys,
@@ -97,6 +99,11 @@ def _keys(found: Sequence[Card], causes: Causes) -> dict[str, str]:
     """Which causes can be filtered by: id -> title? All that are documented, and what else was found."""
     others = {it.finding.cause: it.title for it in found if it.finding.cause not in causes}
     return {it: causes[it][0] for it in ordered(causes)} | dict(sorted(others.items()))
+
+
+def _in_row(hosts: Sequence[str], asked: Mapping[str, str]) -> list[str]:
+    """When was each asked, where an earlier run had asked some?"""
+    return [_moment(asked[it]) if it in asked else "" for it in hosts] if asked else []
 
 
 def _plain(results: Sequence[Result], hosts: Sequence[str], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:

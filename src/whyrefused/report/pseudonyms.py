@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOTE = "Made to be shared: host names, addresses and users are replaced by stand-ins, the same ones throughout."
 OURS = frozenset(
-    {"outcome", "check", "symptom", "cause", "variant", "answer", "hides", "started", "finished", "private"}
+    {"outcome", "check", "symptom", "cause", "variant", "answer", "hides", "started", "finished", "resumed", "private"}
 )
 """Fields with words of our own, whatever a host is called."""
 EVERYBODYS = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback", "root", ""})

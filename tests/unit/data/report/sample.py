@@ -294,6 +294,12 @@ def healthy() -> Run:
     return replace(broken(), results=results, findings=(), notes=(), foreign=())
 
 
+def resumed() -> Run:
+    """Which run went on where another had been cut short?"""
+    asked = (("web1", "2026-11-22T05:40:02Z"), ("app2", "2026-11-22T05:40:01Z"))
+    return replace(broken(), started="2026-11-22T05:40:01Z", resumed="2026-11-22T06:00:01Z", earlier=asked)
+
+
 def empty() -> Run:
     """Which run checked nothing?"""
     return replace(healthy(), results=(), hosts=(), groups={})
@@ -355,9 +361,9 @@ def poisoned(value: Any, payload: str) -> Any:  # noqa: ANN401 - any part of a r
     return replace(value, **{name: poisoned(text, payload) for name, text in texts.items()})  # type: ignore[type-var]
 
 
-def poisoned_run(payload: str) -> Run:
+def poisoned_run(payload: str, of: Run | None = None) -> Run:
     """Which run has the payload in every field?"""
-    run: Run = poisoned(broken(), payload)
+    run: Run = poisoned(of or broken(), payload)
     # A test's outcome is pytest's own word.
     foreign = tuple((id_, outcome.removesuffix(payload), text) for id_, outcome, text in run.foreign)
     return replace(run, foreign=foreign)
