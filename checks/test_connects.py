@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrefused.facts import outgoing, paths, verdicts
+from whyrefused.facts import addresses, outgoing, paths, verdicts
 from whyrefused.plan.items import LaterItem
 from whyrefused.records import LATER, CouldNotLook, Seen
 
@@ -30,11 +30,19 @@ def look(declared: PathItem | LaterItem, evidence: Evidence) -> Seen:
         raise CouldNotLook(f"{declared.host}: {declared.proxy} asks for credentials; the declared ones are never sent")
     if dial.outcome == "unclear" and not paths.fails_beyond(evidence, declared):
         raise CouldNotLook(f"{declared.host}: the proxy or the server behind it may have said: {dial.answers[0].said}")
+    if dial.symptom != "connected" and declared.bind and _beside(declared, dial):
+        what = f"{declared.server} is declared to answer on {declared.bind} and dialled at {declared.destination}"
+        raise CouldNotLook(f"{declared.host}: {what}: `connects` can name the address that {declared.host} dials")
     dial, rules = _as_its_unit(declared, host, dial)
     lines = (*rules, *paths.lines(host, declared, dial))
     told = rules[0] if rules else lines[-1] if lines else None
     said = f"{dial.symptom}: {told.line}" if told else dial.symptom
     return Seen(value=dial, said=said, lines=lines, symptom=dial.symptom)
+
+
+def _beside(declared: PathItem, dial: Dial) -> bool:
+    """Is none of the addresses that were tried one that the port is declared to answer on?"""
+    return bool(dial.tries) and not any(addresses.covers(declared.bind, one.address) for one in dial.tries)
 
 
 def _as_its_unit(declared: PathItem, host: HostEvidence, dial: Dial) -> tuple[Dial, tuple[Line, ...]]:

@@ -46,7 +46,8 @@ def questions(
         if failure.id not in open_ or not isinstance(item, PathItem):
             continue
         case = case_of(inventory, item, failure.seen, evidence)
-        server = item.server or (case.server if case else None)
+        # Of a server behind a balancer it may be the balancer that nobody could reach.
+        server = (case.server if case else None) or item.server
         if case and server and server not in servers:
             more = [*_of_server(inventory, item, server, evidence), *_of_path(inventory, item, server, case, evidence)]
             servers |= {server} if more else set()

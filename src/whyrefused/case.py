@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -100,6 +101,12 @@ class Case:
     def dial(self) -> Dial | None:
         """What became of the path? None of other items."""
         return self.seen.value if isinstance(self.item, PathItem) else None
+
+    @property
+    def declared_address(self) -> Address | None:
+        """Which address is the port declared to be bound to? A wildcard too; None where nothing is declared of it."""
+        text = self.bind.partition("%")[0]
+        return ipaddress.ip_address(text) if text and self.key in self.declared_ports else None
 
     @property
     def dialled(self) -> Address | None:

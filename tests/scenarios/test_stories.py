@@ -109,6 +109,18 @@ def test_a_lost_answer_proves_nothing(story: str) -> None:
             assert end.causes(item) <= whole.causes(item) | {"undetermined"}, (lost, item)
 
 
+@pytest.mark.parametrize("story", ["redirected-to-its-own-port", "published-without-a-listener"])
+def test_rules_that_nobody_may_read(story: str) -> None:
+    """Where a client connects somebody serves, by whatever rules: unread, they make the port no fault of its own."""
+    inventory, replies, _ = read(story)
+    unread = Missing("nft: needs root")
+    web = replies["web1"]
+    hidden = replace(web, frames={**web.frames, "nft": unread, "iptables": unread})
+    end = told(inventory, {**replies, "web1": hidden})
+    assert not end.findings
+    assert {"error"} == {outcome for item, outcome in end.outcomes.items() if item.startswith("ports ")}
+
+
 @pytest.mark.parametrize("story", STORIES)
 def test_no_secret(story: str) -> None:
     """No word of a password, and nothing of the machine that recorded it, is in a story."""

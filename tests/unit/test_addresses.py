@@ -15,8 +15,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyrefused.facts.addresses import answers, meets, plain
-from whyrefused.probes import listeners
+from whyrefused.facts.addresses import answers, meets, plain, together
+from whyrefused.probes import addresses, listeners
 from whyrefused.records import Frame
 
 DATA = Path(__file__).parent / "data/addresses"
@@ -45,6 +45,35 @@ def test_answers(bound: str, interface: str | None, dialled: str, said: bool | N
 def test_meets(bound: str, _: None, bind: str, said: bool | None) -> None:  # noqa: FBT001 - as above
     """A listener is what `bind` declares, is not, or it is not told."""
     assert said is meets(listener(bound), bind)
+
+
+EVERY = "0.0.0.0"  # noqa: S104 - what is declared
+OWN = addresses.parse(Frame(text="""\
+1: lo    inet 127.0.0.1/8 scope host lo
+1: lo    inet6 ::1/128 scope host
+2: eth0    inet 192.0.2.10/24 scope global eth0
+2: eth0    inet6 2001:db8::a/64 scope global
+2: eth0    inet6 fe80::1/64 scope link""", status=0))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bound", "bind", "said"),
+    [
+        (("127.0.0.1:80", "192.0.2.10:80"), EVERY, True),
+        (("192.0.2.10:80",), EVERY, False),
+        (("127.0.0.1:80",), EVERY, False),
+        (("127.0.0.1:80", "192.0.2.10%eth0:80"), EVERY, True),
+        (("127.0.0.1:80", "192.0.2.10%eth1:80"), EVERY, False),
+        (("[::1]:80", "[2001:db8::a]:80"), "::", True),
+        (("[::1]:80", "[2001:db8::a]:80"), EVERY, False),
+        (("127.0.0.1:80", "192.0.2.10:80"), "192.0.2.10", False),
+        (("127.0.0.1:80", "192.0.2.10:80"), f"{EVERY}%eth0", False),
+        ((), EVERY, False),
+    ],
+)
+def test_together(bound: tuple[str, ...], bind: str, *, said: bool) -> None:
+    """One listener for each address of the host, loopback too, answers what a wildcard would."""
+    assert said is together([listener(one) for one in bound], bind, OWN)
 
 
 V4 = st.ip_addresses(v=4)

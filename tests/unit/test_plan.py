@@ -20,6 +20,7 @@ from whyrefused.plan.declare import declared
 from whyrefused.plan.items import Item, LaterItem
 from whyrefused.plan.keys.connects import PathItem
 from whyrefused.plan.keys.firewall import FirewallItem
+from whyrefused.plan.keys.ports import PortItem
 from whyrefused.plan.who import asked, dialled, members, server_of
 from whyrefused.probes import registry
 from whyrefused.records import LATER, Connection, Host, Inventory
@@ -142,6 +143,50 @@ def inventory(*hosts: Host, **groups: tuple[str, ...]) -> Inventory:
     return Inventory(
         sources=(), hosts={one.name: one for one in hosts}, groups={"all": names, **groups}, selected=names
     )
+
+
+@pytest.mark.parametrize(
+    ("to", "server", "before"),
+    [
+        ("198.51.100.1:80", "web", "lb"),
+        ("198.51.100.1:80", "lb", None),
+        ("198.51.100.1:80", None, None),
+        ("lb:80", "web", "lb"),
+        ("both:80", "web", None),  # a name that is declared to lead to each of them
+        ("198.51.100.1:81", "web", None),  # nothing of the kind is declared there
+        ("198.51.100.9:80", "web", None),
+    ],
+)
+def test_before(to: str, server: str | None, before: str | None) -> None:
+    """A host that is dialled for another one, and declared to serve the port, is before that one."""
+    connect = {"to": to, **({"server": server} if server else {})}
+    known = inventory(
+        host("app", {"connects": [connect], "resolves": {"both": ["198.51.100.1", "198.51.100.2"]}}),
+        host("lb", {"ports": {"80/tcp": {}}}, "198.51.100.1"),
+        host("web", {"ports": {"80/tcp": {}}}, "198.51.100.2"),
+    )
+    assert [before] == [item.before for item in declared(known) if isinstance(item, PathItem)]
+
+
+def test_witnesses() -> None:
+    """A few of a port's clients are looked at, whoever declares them, that dial it directly and as their login."""
+    many = tuple(f"c{number}" for number in range(5))
+    dialling: list[object] = [
+        "a:80",
+        {"to": "a:80", "as": "user:x"},
+        {"to": "http://a/", "proxy": {"http": "http://p:1"}},
+    ]
+    known = inventory(
+        host("a", {"ports": {"80/tcp": {"clients": ["many", "a"]}, "81/tcp": {}}}, "198.51.100.1"),
+        host("b", {"connects": dialling}),
+        *(host(name, {}) for name in many),
+        many=many,
+    )
+    found = {item.subject: item.dialled for item in declared(known) if isinstance(item, PortItem)}
+    dialled = "198.51.100.1 80"
+    assert {"80/tcp": (("c0", dialled), ("c1", dialled), ("c2", dialled), ("b", "a 80")), "81/tcp": ()} == found
+    asked = questions(known, [item for item in declared(known) if isinstance(item, PortItem)], 4)
+    assert {"a", "b", "c0", "c1", "c2"} == set(asked)
 
 
 def test_udp_clients() -> None:

@@ -68,6 +68,30 @@ def test_rules_that_choose(rule: str) -> None:
         assert routing.to(host(edit), ip_address("192.0.2.1"))
 
 
+@pytest.mark.parametrize("kind", ["prohibit", "unreachable", "blackhole"])
+def test_rules_that_end_the_way(kind: str) -> None:
+    """A rule for the destination alone is as good as a route of its kind; the host's own addresses come before it."""
+    rule = f"100:\tfrom all to 192.0.2.0/24 {kind}\n101:\tfrom all to 10.9.0.1 {kind}"
+    edited = host(("32766:\tfrom all lookup main", f"{rule}\n32766:\tfrom all lookup main"))
+    found = [routing.to(edited, ip_address(text)) for text in ("192.0.2.1", "10.9.0.2", "10.9.0.1")]
+    assert [kind, "unicast", "local"] == [each.kind for each in found if each]
+
+
+def test_besides() -> None:
+    """The routes by other interfaces that also lead there, the longest prefix first, and no hole."""
+    found = routing.to(host(), ip_address("10.9.0.2"))
+    assert found
+    others = routing.besides(host(), ip_address("10.9.0.2"), found)
+    assert ["default via 198.18.1.1 dev eth0"] == [each.line for each in others]
+
+
+def test_own_networks() -> None:
+    """Networks behind interfaces that are up; one whose cable is out leads nowhere."""
+    assert ["10.9.0.0/24", "198.18.1.0/24"] == [str(each.network) for each in routing.own_networks(host(), 4)]
+    down = host(("src 10.9.0.1 \nblackhole", "src 10.9.0.1 linkdown \nblackhole"))
+    assert ["198.18.1.0/24"] == [str(each.network) for each in routing.own_networks(down, 4)]
+
+
 def test_several_gateways() -> None:
     """A route over two gateways lists both."""
     found = routing.to(host(), ip_address("10.80.1.1"))

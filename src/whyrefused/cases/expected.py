@@ -26,7 +26,7 @@ def host_at(inventory: Inventory, seen: Seen, key: str, evidence: Evidence) -> H
     """
     known = index.of(inventory)
     tried = [one.address for one in seen.value.tries]
-    found = [known.first("", {str(address)}) for address in tried]
+    found = [known.first("", {str(address)}) or _holder(inventory, address, evidence) for address in tried]
     serving = [host for host in found if host and key in host.expect.ports]
     if serving:
         return serving[-1]
@@ -36,6 +36,12 @@ def host_at(inventory: Inventory, seen: Seen, key: str, evidence: Evidence) -> H
     (only,) = named.values()
     foreign = [address for address, host in zip(tried, found, strict=True) if host is None]
     return only if all(only.name in evidence.holders(address) for address in foreign) else None
+
+
+def _holder(inventory: Inventory, address: Address, evidence: Evidence) -> Host | None:
+    """Which one host says that it has this address? One that moves from host to host is nowhere in the inventory."""
+    names = evidence.holders(address)
+    return inventory.hosts.get(names[0]) if len(names) == 1 else None
 
 
 def declared_answers(inventory: Inventory, item: PathItem, server: Host | None) -> tuple[Address, ...]:

@@ -10,6 +10,7 @@ from whyrefused.cases.expected import declared_answers, host_at, others, serves
 from whyrefused.cases.forwards import forwarded, forwarder
 from whyrefused.cases.ports import of_port
 from whyrefused.cases.tried import deciding
+from whyrefused.plan import ends
 from whyrefused.plan.who import at
 from whyrefused.records import Seen
 
@@ -28,6 +29,11 @@ def of_path(inventory: Inventory, item: PathItem, seen: Seen, evidence: Evidence
         return forwarded(inventory, router, item, seen, evidence)
     key = item.server_port or f"{item.port}/tcp"
     server = inventory.hosts.get(item.server or "") or host_at(inventory, seen, key, evidence)
+    tried = [one for one in seen.value.tries if item.before and item.before in evidence.holders(one.address)]
+    if item.before and tried and tried[-1].symptom in ends.UNANSWERED:
+        # Nobody took the connection there, so that it never came to be passed on.
+        key = f"{item.port}/tcp"
+        server = inventory.hosts[item.before]
     case = replace(
         of_port(item, seen, server, key, None),
         answers=declared_answers(inventory, item, server), others=others(inventory, server),

@@ -115,7 +115,7 @@ def _by_rules(  # noqa: PLR0913, PLR0917 - one try of one case
     # What comes in from this host itself has met the same rules when it was asked.
     back = None if outgoing.is_local(client, last) else outgoing.returning(client, last, port, dial.by)
     if back and back.trace.verdict in {"reject", "drop"}:
-        return _refusing(case, client, back, symptom)
+        return _refusing(case, client, back, symptom, _untracked(client, out))
     if back and back.trace.verdict == "cannot-tell":
         return unknown(verdicts.words(back))
     if not last.source:
@@ -127,6 +127,12 @@ def _by_rules(  # noqa: PLR0913, PLR0917 - one try of one case
         *verdicts.lines(client, out),
         *(verdicts.lines(client, back) if back else ()),
     )
+
+
+def _untracked(client: HostEvidence, out: Verdict) -> tuple[Line, ...]:
+    """Which rules keep the connection from being known, so that its answer belongs to none?"""
+    found = [step for step in out.trace.steps if {"NOTRACK", "notrack", "--notrack"} & set(step.rule.split())]
+    return tuple(client.line(step.place, step.rule) for step in found)
 
 
 def _redirected(case: Case, client: HostEvidence, out: Verdict, symptom: Symptom) -> Ruling:
@@ -147,7 +153,9 @@ def _redirected(case: Case, client: HostEvidence, out: Verdict, symptom: Symptom
     )
 
 
-def _refusing(case: Case, client: HostEvidence, verdict: Verdict, symptom: Symptom) -> Ruling:
+def _refusing(
+    case: Case, client: HostEvidence, verdict: Verdict, symptom: Symptom, untracked: tuple[Line, ...] = ()
+) -> Ruling:
     if verdict.symptom != symptom:
         return unknown(
             f"a rule would make it {verdict.symptom}, but the client saw {symptom}",
@@ -156,11 +164,12 @@ def _refusing(case: Case, client: HostEvidence, verdict: Verdict, symptom: Sympt
     return Ruling(
         answer="proven",
         because=f"its own firewall {verdicts.words(verdict)}",
-        evidence=verdicts.lines(client, verdict),
+        evidence=(*untracked, *verdicts.lines(client, verdict)),
         variant=_variant(verdict),
         host=client.name,
         subject=_subject(case, verdict),
-        fix=remedy.of(client, verdict),
+        fix=remedy.of(client, verdict)
+        or (f"as root on {client.name}: nft list ruleset; iptables-save", "change the rules that the evidence names"),
         verify=_verify(case),
     )
 

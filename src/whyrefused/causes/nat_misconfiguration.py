@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from whyrefused.case import FirewallItem, ForwardItem, PathItem, excluded, unknown
 from whyrefused.evidence import looked
 from whyrefused.facts import refuser, routing, verdicts
-from whyrefused.facts.nat import ends, mend, returning, translation
+from whyrefused.facts.nat import ends, mend, overlap, returning, translation
 from whyrefused.facts.nat.fault import Fault
 from whyrefused.records import CouldNotLook, Missing, Ruling
 
@@ -45,6 +45,9 @@ VARIANTS = {
     "route-blackhole": "a route swallows what goes to the server",
     "route-unreachable": "a route calls the server unreachable",
     "route-prohibit": "a route forbids the way",
+    "own-address": "the client has the server's address itself",
+    "subnet-overlap": "the client has a network of its own in which the server's address lies too",
+    "reverse-path-filter": "the server drops what comes in by another interface than its answers would leave by",
 }
 """What a variant means; the slugs never change."""
 
@@ -99,13 +102,15 @@ def _path(case: Case, evidence: Evidence, dial: Dial, last: Try) -> Ruling:
     if sent is not None and sent.trace.redirected:
         return unknown(f"{client.name}'s own rules send it to {sent.trace.redirected}: it never came this far")
     if case.forward:
-        return _through(case, case.forward, evidence, dial, last)
+        fault = overlap.own_address(client, evidence[case.forward.host], last.address)
+        return _proven(fault) if fault else _through(case, case.forward, evidence, dial, last)
     server = case.at_server(evidence)
     if server is None:
         return unknown("which host should answer is not in the inventory")
     if case.went_elsewhere(server):
         return unknown(f"the client dialled {case.dialled}, which is not an address of {server.name}")
-    return _direct(case, client, server, dial, sent)
+    fault = overlap.own_address(client, server, case.dialled) or overlap.of_networks(case, client, server)
+    return _proven(fault) if fault else _direct(case, client, server, dial, sent)
 
 
 def _direct(case: Case, client: HostEvidence, server: HostEvidence, dial: Dial, sent: Verdict | None) -> Ruling:
@@ -113,6 +118,7 @@ def _direct(case: Case, client: HostEvidence, server: HostEvidence, dial: Dial, 
     asked = [lambda: ends.leftover(case, server)]
     if ends.as_sent(client, server, dial, case.port or 0):
         asked.append(lambda: ends.server_route(case, server))
+    asked.append(lambda: ends.reverse_path(case, client, server))
     if sent is not None:
         asked.append(lambda: ends.stale_source(client, server, sent, case))
     found = [looked(one) for one in asked]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from whyrefused.case import PathItem, PortItem, excluded, unknown
 from whyrefused.evidence import looked
-from whyrefused.facts import addresses, meant, ports, services
+from whyrefused.facts import addresses, meant, ports, routing, services
 from whyrefused.facts.daemons import rebind, rebind_socket
 from whyrefused.probes.binding import HOSTS, SYSCTL
 from whyrefused.records import CouldNotLook, Missing, Ruling
@@ -74,14 +74,51 @@ def rule(case: Case, evidence: Evidence) -> Ruling:
     host = case.at_server(evidence)
     if host is None or case.port is None or not isinstance(case.item, (PathItem, PortItem)):
         return unknown("no port is at issue")
-    if isinstance(case.item, PathItem) and case.seen.symptom != "refused":
-        return unknown(f"an address that nobody listens on refuses at once; the client saw {case.seen.symptom}")
     try:
+        if gone := _gone(case, host, evidence):
+            return gone
+        if isinstance(case.item, PathItem) and case.seen.symptom != "refused":
+            return unknown(f"an address that nobody listens on refuses at once; the client saw {case.seen.symptom}")
         if case.went_elsewhere(host):
             return unknown(f"the client dialled {case.dialled}, which is not an address of {host.name}")
         return _on(case, host)
     except CouldNotLook as miss:
         return unknown(miss.why)
+
+
+def _gone(case: Case, host: HostEvidence, evidence: Evidence) -> Ruling | None:
+    """Has the address that is declared, and dialled, left the host? Raises `CouldNotLook`.
+
+    A listener may be bound to such an address nonetheless (net.ipv4.ip_nonlocal_bind), and a route of type local takes
+    what comes to one that no interface has.
+    """
+    address = case.dialled
+    if not isinstance(case.item, PathItem) or case.forward or case.through or address is None or address.is_loopback:
+        return None
+    if case.seen.symptom not in {"timed-out", "unreachable"} or not _declares(case, host, address):
+        return None
+    route = routing.to(host, address)
+    if evidence.holders(address) or (route is not None and route.kind == "local"):
+        return None
+    held = [host.line("ip -o addr show", one.line) for one in host.addresses if one.scope == "global"]
+    rows, source = ports.on_port(host, case.protocol, case.port or 0)
+    bound = [host.line(source, one.line) for one in rows]
+    because = f"{case.bind}:{case.port} is declared, and {host.name} does not have {address}, which its clients dial"
+    fix = (
+        f"on {host.name}: start what brings the address (keepalived, a DHCP client), or ip addr add {address} dev …",
+        "or correct `bind` in the inventory, if the address is another host's today",
+    )
+    return _proven(case, host, Told(because=because, variant="address-gone", lines=(*bound, *held), fix=fix))
+
+
+def _declares(case: Case, host: HostEvidence, address: Address) -> bool:
+    """Is this address declared to be the host's own: by itself, or as an IPv6 one of a host that has none at all?"""
+    declared = case.declared_address
+    if declared == address:
+        return True
+    if declared is None or not declared.is_unspecified or {declared.version, address.version} != {addresses.V6}:
+        return False
+    return not any(own.scope == "global" and own.address.version == addresses.V6 for own in host.addresses)
 
 
 def _on(case: Case, host: HostEvidence) -> Ruling:

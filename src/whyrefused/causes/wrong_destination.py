@@ -129,6 +129,8 @@ def _own(server: HostEvidence) -> tuple[Line, ...]:
 
 def _nobody(case: Case, server: HostEvidence, item: PathItem) -> Ruling:
     """The address is no host's of the inventory. A balancer may have it, rightly; but not where nobody has it."""
+    if case.dialled == case.declared_address:
+        return excluded(f"{item.destination} is declared to be {server.name}'s", *_own(server))
     last = case.dial.last if case.dial else None
     gone = last is not None and last.word == "EHOSTUNREACH" and last.milliseconds >= NO_NEIGHBOUR
     if not last or not gone or (last.icmp and last.icmp[:2] != HOST_UNREACHABLE):

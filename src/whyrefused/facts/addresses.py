@@ -9,6 +9,9 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from whyrefused.probes.addresses import Address as Own
     from whyrefused.probes.listeners import Listener
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -67,6 +70,17 @@ def _meets(listener: Listener, text: str) -> bool | None:
     if not plain(listener.address).is_unspecified:
         return False
     return _takes(listener, wanted)
+
+
+def together(listeners: Iterable[Listener], bind: str, own: Iterable[Own]) -> bool:
+    """Do these listeners answer each address of a host's own that a declared wildcard is about?"""
+    text, _, device = bind.partition("%")
+    wanted = plain(ipaddress.ip_address(text)) if text else None
+    if device or wanted is None or not wanted.is_unspecified:
+        return False
+    mine = [one for one in own if one.scope != "link" and one.address.version == wanted.version]
+    found = tuple(listeners)
+    return bool(mine) and all(any(answers(each, one.address, one.interface) for each in found) for one in mine)
 
 
 def covers(bind: str, address: Address) -> bool:

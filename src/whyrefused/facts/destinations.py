@@ -136,6 +136,8 @@ def _places(settings: tuple[Setting, ...], key: str, where: str) -> tuple[Place,
     port = _place("", numbered[-1].places[0], (numbered[-1].line,)) if numbered else None
     if not named:
         return (port,) if port else ()
+    if any(one.scheme.endswith("+srv") for one in named):
+        raise CouldNotLook(f"{where}: an SRV record has the hosts and ports behind that name")
     places = [_place(one.scheme, text, (one.line,)) for one in named for text in one.places]
     return tuple(_with(place, port) for place in places)
 

@@ -46,7 +46,7 @@ def leaving(client: HostEvidence, last: Try, port: int, by: Dialler | None) -> V
 
 def returning(client: HostEvidence, last: Try, port: int, by: Dialler | None) -> Verdict | None:
     """What do the rules do with the packet that answers it? None where no source is known. Raises `CouldNotLook`."""
-    _same_network(client, by)
+    out = leaving(client, last, port, by)
     if not last.source:
         return None
     packet = firewall.Packet(
@@ -57,7 +57,11 @@ def returning(client: HostEvidence, last: Try, port: int, by: Dialler | None) ->
         addresses=_own(client),
         reply=True,
     )
-    return _judged(client, packet, "input", f"the answer of {last.address} port {port}")
+    found = _judged(client, packet, "input", f"the answer of {last.address} port {port}")
+    # A packet that left untracked is answered by one that belongs to no connection.
+    trips = firewall.round_trip(client.rules, out.packet, "output")
+    back = trips[0].back if len(trips) == 1 and trips[0].there.verdict == "accept" else None
+    return replace(found, trace=back) if back else found
 
 
 def barred(client: HostEvidence, dial: Dial, port: int) -> Verdict | None:

@@ -11,6 +11,8 @@ from whyrefused.probes.dials import Dial
 from whyrefused.records import CouldNotLook, Missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from whyrefused.evidence import Evidence, HostEvidence
     from whyrefused.plan.keys.connects import PathItem
     from whyrefused.records import Line
@@ -40,6 +42,25 @@ def lines(host: HostEvidence, item: PathItem, dial: Dial) -> tuple[Line, ...]:
         host.line(f"{one.method} {item.destination}:{item.port} through {item.proxy}", one.said) for one in dial.answers
     )
     return (*dialled, *said)
+
+
+def reached(
+    evidence: Evidence, server: HostEvidence, dialled: Iterable[tuple[str, str]], port: int
+) -> tuple[Line, ...]:
+    """Which of these dials, each a client and its words for it, connected to an address of the server's own?"""
+    own = {each.address for each in server.addresses}
+    found: list[Line] = []
+    for client, key in dialled:
+        dial: Dial | Missing = looked(lambda at=client, to=key: evidence[at].dial(to))
+        if (
+            isinstance(dial, Missing)
+            or dial.symptom != "connected"
+            or dial.last is None
+            or dial.last.address not in own
+        ):
+            continue
+        found.append(evidence[client].line(f"connect({dial.last.address}:{port})", dial.last.line))
+    return tuple(found)
 
 
 def beyond(evidence: Evidence, item: PathItem) -> Dial | None:

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from whyrefused.records import Line
 
 Where = Literal[
-    "client-out", "client-in", "on-the-way", "server-rule", "server-stack", "not-the-stack", "server-silent"
+    "client-out",
+    "client-in",
+    "on-the-way",
+    "on-the-way-back",
+    "server-rule",
+    "server-stack",
+    "not-the-stack",
+    "server-silent",
 ]
 """Where a connection ends. `not-the-stack`: some rule refuses, the server's or another's; `server-silent`: the SYN came
 to the server, which answered nothing."""
@@ -41,7 +48,7 @@ def of(case: Case, evidence: Evidence) -> Refusal | None:
     """Who refused this path? None where nobody looked again, or where that does not tell."""
     if not isinstance(case.item, PathItem) or case.dial is None or case.dial.last is None:
         return None
-    far = case.item.router or case.item.server
+    far = case.item.router or case.server
     key = _sight.path(case.dial.last.source, case.dial.last.address, case.item.port)
     try:
         client = evidence[case.item.host].get("burst").get(key)
@@ -83,6 +90,8 @@ def _by_client(client: Sight, server: Sight | None) -> tuple[Where, str] | None:
         return None
     if not server.passed("in", "SYN"):
         return "on-the-way", "the SYN left the client and never came to the server"
+    if server.passed("out", "SYN-ACK") and not client.passed("in", "SYN-ACK"):
+        return "on-the-way-back", "the server's SYN-ACK left it and never came to the client"
     if client.passed("in", "RST") and not server.passed("out", "RST"):
         return "on-the-way", "the client got a reset that the server never sent"
     return None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from whyrefused.facts.addresses import V4
+from whyrefused.probes.routes import Route
 from whyrefused.records import CouldNotLook
 
 if TYPE_CHECKING:
     from whyrefused.evidence import HostEvidence
     from whyrefused.facts.addresses import Address
-    from whyrefused.probes.routes import Route, Tables
+    from whyrefused.probes.routes import Tables
     from whyrefused.records import Line
 
 SHOW = "ip route show table all"
 TABLES = ("local", "main", "default")
 """The tables that every host asks in this order (ip-rule(8))."""
+ENGINES = ("docker", "br-", "podman", "cni", "lxcbr", "lxdbr", "incusbr", "virbr")
+"""What the bridges of Docker, Podman, CNI, LXC and libvirt are called at the beginning."""
 NO_WAY = frozenset({"unreachable", "prohibit", "blackhole"})
 
 
@@ -26,7 +30,11 @@ def to(host: HostEvidence, address: Address) -> Route | None:
     """
     tables = _tables(host, address.version)
     for policy in tables.policies:
-        if _touches(policy, tables, address):
+        ends = _ends(policy)
+        if ends is not None:
+            if address in ends.network:
+                return _local(tables, address) or ends
+        elif _touches(policy, tables, address):
             raise CouldNotLook(f"{host.name}: a rule chooses the routing table: {policy}")
     for name in TABLES:
         met = [one for one in tables.routes if one.table == name and address in one.network]
@@ -34,6 +42,20 @@ def to(host: HostEvidence, address: Address) -> Route | None:
         if best is not None and best.kind != "throw":
             return best
     return None
+
+
+def _ends(policy: str) -> Route | None:
+    """Does this rule end the way to a network, whoever asks? As a route of that kind would."""
+    match policy.split():
+        case [_, "from", "all", "to", text, kind] if kind in NO_WAY:
+            network = ipaddress.ip_network(text)
+            return Route(kind=kind, network=network, table="", ways=(), source="", metric=0, line=policy)
+    return None
+
+
+def _local(tables: Tables, address: Address) -> Route | None:
+    """Is it an address of the host's own? Those are asked for before any other rule."""
+    return next((one for one in tables.routes if one.table == "local" and address in one.network), None)
 
 
 def _touches(policy: str, tables: Tables, address: Address) -> bool:
@@ -66,6 +88,11 @@ def devices(route: Route) -> frozenset[str]:
     return frozenset(device for _, device in route.ways)
 
 
+def of_engine(interface: str) -> bool:
+    """Is this interface the bridge of a container engine or hypervisor, behind which only its own guests are?"""
+    return interface.startswith(ENGINES)
+
+
 def direct(route: Route) -> bool:
     """Does it lead to a neighbour, without a gateway?"""
     return route.kind == "unicast" and all(not gateway for gateway, _ in route.ways)
@@ -81,6 +108,19 @@ def gatewayed(host: HostEvidence, version: int) -> tuple[Route, ...]:
     """Which routes lead beyond the host's own networks?"""
     routes = _tables(host, version).routes
     return tuple(one for one in routes if one.kind == "unicast" and any(gateway for gateway, _ in one.ways))
+
+
+def own_networks(host: HostEvidence, version: int) -> tuple[Route, ...]:
+    """Which routes lead to neighbours, by interfaces that are up? Raises `CouldNotLook`."""
+    rows = _tables(host, version).routes
+    return tuple(one for one in rows if one.table == "main" and direct(one) and "linkdown" not in one.line.split())
+
+
+def besides(host: HostEvidence, address: Address, route: Route) -> tuple[Route, ...]:
+    """By which other routes could the host send to this address, if this one were not there? Raises `CouldNotLook`."""
+    rows = [one for one in _tables(host, address.version).routes if one.table == "main" and one.kind == "unicast"]
+    met = [one for one in rows if address in one.network and not devices(one) & devices(route)]
+    return tuple(sorted(met, key=lambda one: -one.network.prefixlen))
 
 
 def pairs(host: HostEvidence) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LISTENING = ("listeners", "proc_net", "addresses", "binding")
 RULES = ("nft", "iptables", "addresses")
+UNANSWERED = frozenset({"refused", "timed-out", "unreachable"})
+"""Symptoms of a connection that no program took."""
 
 
 def listening(inventory: Inventory, host: str) -> Iterator[Question]:

@@ -23,6 +23,7 @@ class Index:
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
+        self.connecting: dict[tuple[str, int], list[tuple[str, str]]] | None = None  # by server and port; `keys/ports`
         self.through: dict[tuple[str, str], list[Through]] | None = None  # by router and port; `keys/forwards` fills it
 
     @cached_property

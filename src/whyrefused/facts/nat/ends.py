@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from whyrefused.case import PathItem
 from whyrefused.evidence import looked
 from whyrefused.facts import outgoing, ports, routing, verdicts
 from whyrefused.facts.addresses import V4
@@ -207,6 +208,46 @@ def server_route(case: Case, server: HostEvidence) -> Fault | None:
         return None
     found = returning.directly(server, ipaddress.ip_address(case.source))
     return of_return(found, case) if found.sane is False else None
+
+
+def reverse_path(case: Case, client: HostEvidence, server: HostEvidence) -> Fault | None:
+    """Does the server's reverse path filter drop what comes from the client? Raises `CouldNotLook`.
+
+    It drops what comes in by an interface by which an answer would not leave (rp_filter, ip-sysctl.rst), before any
+    rule for what comes in, and counts it. The closed port that the second look dials is as silent then.
+    """
+    address, came = case.dialled, server.interface_of(case.dialled) if case.dialled else None
+    seen = looked(lambda: _second_look(case, client, server))
+    if isinstance(seen, Missing) or not seen or address is None or address.version != V4 or came in {None, "lo"}:
+        return None
+    route = routing.to(server, ipaddress.ip_address(case.source))
+    if route is None or route.kind != "unicast" or came in routing.devices(route):
+        return None
+    because = (
+        f"{server.name} drops what comes from {case.source} by {came}, for it would answer by "
+        f"{', '.join(routing.devices(route))} (reverse path filter)"
+    )
+    return Fault(
+        variant="reverse-path-filter", host=server.name, subject=f"route to {case.source}", because=because,
+        lines=(routing.said(server, route), server.line("second look, /proc/net/netstat", seen)),
+        fix=(
+            f"let {address} answer by {came}: a route to {case.source} by it, or a table of its own (ip rule)",
+            f"or let it be: sysctl -w net.ipv4.conf.{came}.rp_filter=2 (and the same of net.ipv4.conf.all)",
+        ),
+        verify=(f"ip route get {case.source}", "nstat -az TcpExtIPReversePathFilter"), symptoms=translation.SILENT,
+    )  # fmt: skip
+
+
+def _second_look(case: Case, client: HostEvidence, server: HostEvidence) -> str:
+    """What did the server count meanwhile, where its filter dropped all that the client dialled? Else nothing."""
+    last = case.dial.last if case.dial else None
+    if last is None or not isinstance(case.item, PathItem):
+        return ""
+    burst = client.get("burst").get(_sight.path(last.source, last.address, case.item.port))
+    watch = server.get("watch")
+    silent = burst and {*burst.burst, *burst.control} == {"ETIMEDOUT"}
+    dropped = watch.moved.get("TcpExtIPReversePathFilter", 0) >= _sight.BURST + _sight.CONTROL
+    return watch.line if silent and dropped else ""
 
 
 def of_return(found: returning.Return, case: Case) -> Fault:

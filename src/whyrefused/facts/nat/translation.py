@@ -170,6 +170,38 @@ def target_of(host: HostEvidence, verdict: Verdict) -> tuple[Address, int]:
         raise CouldNotLook(why) from None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Led:
+    """Where rules lead a port of the host's own, whoever dials it."""
+
+    to: str  # ADDRESS:PORT
+    takers: tuple[Listener, ...] | None  # who of the host listens there; None where it is another machine
+    lines: tuple[Line, ...]
+
+
+def led(host: HostEvidence, protocol: str, port: int, bind: str) -> Led | None:
+    """Where do rules lead what comes to this port at the declared addresses? None where they leave some of it there.
+
+    Raises `CouldNotLook` where the rules were not read, or do not tell.
+    """
+    # A container engine's rules leave alone what its own guests dial at its bridge.
+    own = [one.address for one in host.addresses if one.scope == "global" and not routing.of_engine(one.interface)]
+    own = [one for one in own if addresses.covers(bind, one)]
+    found = [verdict for one in own for verdict in verdicts.judged(host, "any", one, protocol, port)]
+    steps = [translator(one, DNAT) if one.trace.redirected and not one.refused else None for one in found]
+    if not steps or None in steps:
+        return None
+    ends = dict.fromkeys(target_of(host, one) for one in found)
+    lines = tuple(dict.fromkeys(host.line(step.place, step.rule) for step in steps if step))
+    held = {own.address for own in host.addresses}
+    inside = [takers(host, protocol, at, to) for to, at in ends if to in held]
+    to, at = next(iter(ends))
+    return Led(
+        to=f"{to}:{at}", lines=lines,
+        takers=tuple(dict.fromkeys(one for each in inside for one in each)) if len(inside) == len(ends) else None,
+    )  # fmt: skip
+
+
 def astray(host: HostEvidence, verdict: Verdict) -> bool:
     """Does NAT send it to a port of the host's own that nobody holds? Raises `CouldNotLook`."""
     if not verdict.trace.redirected:

@@ -39,6 +39,8 @@ class PathItem(Item):
     proxy_credentials: bool = False  # does the declared URL hold some? They are never sent
     via: str | None = None  # inventory host that is the proxy; None where it is not in the inventory
     declared_by: str = "clients"  # or `connects`
+    bind: str = ""  # of `clients`: as declared of the port
+    before: str | None = None  # inventory host that is dialled and declared to serve the port: a balancer of the server
 
     @property
     def unit(self) -> str:
@@ -71,7 +73,7 @@ def items(inventory: Inventory, client: Host) -> Iterator[Item]:
             yield PathItem(
                 host=client.name, check="connects", subject=subject,
                 wanted=f"{client.name} connects to {target}:{number_of(key)}",
-                server=server.name, destination=target, port=number_of(key), server_port=key,
+                server=server.name, destination=target, port=number_of(key), server_port=key, bind=port.bind,
             )  # fmt: skip
         else:
             subject = f"{server.name}:{key}"
@@ -97,7 +99,18 @@ def _connect(inventory: Inventory, client: Host, connect: Connect) -> PathItem:
         scheme=scheme, declared_by="connects", via=_via(inventory, client, proxy.host) if proxy else None,
         proxy=proxy.url if proxy else "", proxy_host=proxy.host if proxy else "",
         proxy_port=(proxy.port or 0) if proxy else 0, proxy_credentials=bool(proxy and proxy.credentials),
+        before=None if forward else _before(inventory, client, target, server, key),
     )  # fmt: skip
+
+
+def _before(inventory: Inventory, client: Host, target: str, server: str | None, key: str) -> str | None:
+    """Does another host than the server take this connection, as declared, to pass it on?"""
+    named = at(inventory, client, target)
+    if named is None or server in {None, named.name, target} or key not in named.expect.ports:
+        return None
+    # A name may be declared to lead to both: then none of them is before the other.
+    both = inventory.hosts[str(server)].connection.address in client.expect.resolves.get(target, ())
+    return None if both else named.name
 
 
 def _via(inventory: Inventory, client: Host, proxy: str) -> str | None:
@@ -126,6 +139,8 @@ def questions(inventory: Inventory, item: PathItem | LaterItem) -> Iterator[Ques
     )
     if item.server:
         yield from ends.server(inventory, item.server)
+    if item.before:
+        yield from ends.server(inventory, item.before)
     if item.router and item.forward:
         yield from forwards.questions(inventory, forwards.of(inventory, inventory.hosts[item.router], item.forward))
     if item.proxy:
