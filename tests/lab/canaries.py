@@ -163,7 +163,7 @@ all:
     ansible_become_password: {secret("become-password")}
     ansible_password: {secret("login-password")}
     expect:
-      proxy: {{http: "http://audit:{secret("declared-proxy")}@proxy.example.test:3128"}}
+      proxy: {{http: "http://audit:{quote(secret("declared-proxy"), safe="")}@proxy.example.test:3128"}}
   hosts:
     {APP}:
       expect:

@@ -53,22 +53,16 @@ class Listener:
 
 # A socket outlives the control group it was made in, a login's for instance. ss complains of each on stderr, tells
 # `cgroup:unreachable:ID` and ends well (iproute2, lib/fs.c). Any other complaint may mean that sockets are missing. One
-# that goes while ss looks through all of them ends ss (lib/cg_map.c): it is asked again, and nothing of it is told.
+# that goes while ss looks through all of them ends ss before it tells anything (lib/cg_map.c): it is asked again.
 ASK = r"""
 k='Failed to open cgroup2 by ID'
-told() {
-  if { e=$( { root ss -H -t -u -l -n -p -e >&3; } 2>&1 ); } 3>&1; then
-    while :; do case $e in "$k"*) e=${e#"$k"}; e=${e#?} ;; *) break ;; esac; done
-    [ -z "$e" ] || { printf '%s\n' "$e"; false; }
-  else
-    s=$?; printf '%s\n' "$e"; return $s
-  fi
-}
 for n in 1 2 3; do
-  o=$(told); s=$?
-  case $s:$o in [1-9]*'Failed to get cgroup2 ID'*) ;; *) break ;; esac
+  { e=$( { root ss -H -t -u -l -n -p -e >&3; } 2>&1 ); } 3>&1; s=$?
+  case $s:$e in [1-9]*'Failed to get cgroup2 ID'*) ;; *) break ;; esac
 done
-printf '%s\n' "$o"; (exit $s)
+[ $s != 0 ] || while :; do case $e in "$k"*) e=${e#"$k"}; e=${e#?} ;; *) break ;; esac; done
+[ -z "$e" ] || { printf '%s\n' "$e"; [ $s != 0 ] || s=1; }
+(exit $s)
 """
 
 

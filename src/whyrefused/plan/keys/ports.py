@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from whyrefused.records import Host, Inventory
 
 WITNESSES = 3
-"""So many clients of a port are looked at, where nobody seems to listen."""
+"""So many clients of a port are looked at, where nobody seems to listen; they are asked for their own items only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,4 +81,3 @@ def questions(inventory: Inventory, item: PortItem) -> Iterator[Question]:
     yield from ends.listening(inventory, item.host)
     if item.state == "listening":
         yield from ends.rules(item.host)  # which may lead a port on which nobody listens to one who does
-    yield from ((client, "dials", key) for client, key in item.dialled)
