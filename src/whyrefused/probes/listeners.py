@@ -62,7 +62,7 @@ for n in 1 2 3; do
 done
 [ $s != 0 ] || while :; do case $e in "$k"*) e=${e#"$k"}; e=${e#?} ;; *) break ;; esac; done
 [ -z "$e" ] || { printf '%s\n' "$e"; [ $s != 0 ] || s=1; }
-(exit $s)
+[ $s = 0 ] || (exit $s)
 """
 
 
